@@ -1,0 +1,96 @@
+"""Files that are whole or are not there, and the JSON in them."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from dml_bench.errors import RunError, StoreError
+
+
+def atomic_write(path: Path, content: str | bytes) -> None:
+    """Replace a file by one with this content, or leave it as it was.
+
+    Raises:
+        StoreError: the folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     atomic_write(Path(folder) / "a.txt", "new")
+        ...     (Path(folder) / "a.txt").read_text()
+        'new'
+    """
+    with atomic_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that takes the place of `path` when the block ends, and only then.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+        _sync(path.parent)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        if beside.exists():
+            beside.unlink()
+
+
+def to_json(values: Any, indent: int | None = 2) -> str:
+    r"""Return JSON that a person can read, floats in full, one line end at the end.
+
+    Raises:
+        RunError: a number that is not finite, or a value that JSON does not know.
+
+    Example:
+        >>> to_json({"recall@1": np.float32(0.5)}, indent=None)
+        '{"recall@1": 0.5}\n'
+    """
+    try:
+        text = json.dumps(
+            values, indent=indent, allow_nan=False, ensure_ascii=False, default=_value
+        )
+    except (TypeError, ValueError) as error:
+        raise RunError(f"expected finite numbers to store, found: {error}") from error
+    return text + "\n"
+
+
+def unwritable(path: Path, error: OSError) -> StoreError:
+    """Return the error that says that nothing can be written there, and why."""
+    return StoreError(
+        f"{path}: expected to write there, found: {error.strerror or error};"
+        " choose another folder (--results), or mend its permissions or space"
+    )
+
+
+def _value(value: Any) -> Any:
+    """Turn a number of numpy's into Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} {value!r}")
+
+
+def _sync(folder: Path) -> None:
+    """Make a rename last through a power cut, where the system lets a folder be opened."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

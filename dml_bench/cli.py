@@ -1,0 +1,159 @@
+"""The commands: fetch, train, evaluate, run, report, list."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dml_bench.errors import BenchError, RunError
+
+DESCRIPTION = "How good is an embedding at finding and grouping images of classes it never saw?"
+ROOTS = {"data": Path("datasets"), "results": Path("results")}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return 0 done, 1 a run failed, 2 the user's input."""
+    args = parser().parse_args(argv)
+    try:
+        return _do(args)
+    except BenchError as error:
+        return _fail(f"error: {error}", 2)
+    except RunError as error:
+        return _fail(f"failed: {error}", 1)
+    except KeyboardInterrupt:
+        return _fail("stopped; the same command goes on where it was", 130)
+    except BrokenPipeError:  # the reader has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def _do(args: argparse.Namespace) -> int:
+    from dml_bench import actions  # torch and faiss are imported when they are used
+
+    done: int = getattr(actions, args.command)(args)
+    return done
+
+
+def _fail(line: str, status: int) -> int:
+    print(" ".join(line.split()), file=sys.stderr)
+    return status
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    top = argparse.ArgumentParser(
+        "dml-bench",
+        description=DESCRIPTION,
+        epilog="example: dml-bench run quick",
+    )
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for add in (_add_fetch, _add_train, _add_evaluate, _add_run, _add_report, _add_list):
+        add(commands)
+    return top
+
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def _command(commands: "Commands", name: str, about: str, example: str) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=about,
+        description=f"{about[0].upper()}{about[1:]}.",
+        epilog=f"example: {example}",
+    )
+
+
+def _add_fetch(commands: "Commands") -> None:
+    p = _command(
+        commands, "fetch", "download a dataset, or check the one that is there",
+        "dml-bench fetch cub200",
+    )  # fmt: skip
+    p.add_argument("dataset", nargs="+", help="names; see dml-bench list datasets")
+    p.add_argument("--check", action="store_true", help="verify what is there, fetch nothing")
+    _root(p, "data")
+    p.set_defaults(command="fetch")
+
+
+def _add_train(commands: "Commands") -> None:
+    p = _command(
+        commands, "train", "train one method on one dataset, embed and score",
+        "dml-bench train --dataset glyphs --method invaspread --set epochs=2 --set form=paper",
+    )  # fmt: skip
+    p.add_argument("--dataset", required=True, help="a name, or a folder with a dataset.toml")
+    p.add_argument("--method", required=True, help="see dml-bench list methods")
+    p.add_argument(
+        "--no-resume", action="store_true", help="begin anew where a stopped run would go on"
+    )
+    _recipe_options(p)
+    _format(p, ("table", "csv", "md", "json", "tex"))
+    p.set_defaults(command="train")
+
+
+def _add_evaluate(commands: "Commands") -> None:
+    p = _command(
+        commands, "evaluate", "score stored runs, a checkpoint, or anybody's embeddings",
+        "dml-bench evaluate --dataset cub200 --k 1 2 4 8",
+    )  # fmt: skip
+    what = p.add_mutually_exclusive_group(required=True)
+    what.add_argument("--dataset", help="score every finished run of this dataset")
+    what.add_argument("--embeddings", type=Path, help=".npz, .safetensors or .parquet")
+    what.add_argument("--checkpoint", type=Path, help="a checkpoint.safetensors of a run")
+    p.add_argument("--k", nargs="+", type=int, metavar="K", help="depths of Recall@K")
+    p.add_argument("--metrics", nargs="+", metavar="NAME", help="instead of the usual ones")
+    _recipe_options(p)
+    _format(p, ("table", "csv", "md", "json", "tex"))
+    p.set_defaults(command="evaluate")
+
+
+def _add_run(commands: "Commands") -> None:
+    p = _command(
+        commands, "run", "make the runs of a suite that are missing, then print its tables",
+        "dml-bench run quick",
+    )  # fmt: skip
+    p.add_argument("suite", nargs="+", help="names or TOML files; see dml-bench list suites")
+    _recipe_options(p)
+    p.set_defaults(command="run")
+
+
+def _add_report(commands: "Commands") -> None:
+    p = _command(
+        commands, "report", "write the tables of all stored runs to results/tables",
+        "dml-bench report --published",
+    )  # fmt: skip
+    p.add_argument(
+        "--published", action="store_true", help="show the project's published records beside them"
+    )
+    _root(p, "results")
+    p.set_defaults(command="report")
+
+
+def _add_list(commands: "Commands") -> None:
+    p = _command(commands, "list", "say what there is", "dml-bench list methods")
+    kinds = ("datasets", "methods", "backbones", "metrics", "suites", "runs")
+    p.add_argument("kind", choices=kinds)
+    _root(p, "data")
+    _root(p, "results")
+    p.set_defaults(command="list_parts")
+
+
+def _root(p: argparse.ArgumentParser, name: str) -> None:
+    flag = "--data-root" if name == "data" else "--results"
+    p.add_argument(flag, type=Path, default=ROOTS[name], help=f"default: {ROOTS[name]}")
+
+
+def _recipe_options(p: argparse.ArgumentParser) -> None:
+    _root(p, "data")
+    _root(p, "results")
+    p.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    p.add_argument("--seed", type=int, help="default: the recipe's")
+    p.add_argument(
+        "--set", dest="settings", action="append", default=[], metavar="NAME=VALUE",
+        help="a recipe field or an option of the method; may be given often",
+    )  # fmt: skip
+
+
+def _format(p: argparse.ArgumentParser, known: tuple[str, ...]) -> None:
+    p.add_argument("--format", default=None, metavar="FORMAT", help=f"any of {','.join(known)}")

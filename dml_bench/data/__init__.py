@@ -1,0 +1,1 @@
+"""Datasets: one file each, all ending in the same `Dataset`."""

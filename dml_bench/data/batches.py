@@ -1,0 +1,116 @@
+"""Batches: which images a step sees, and in which views. Decided by (seed, epoch) alone."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from dml_bench import augment, draws
+from dml_bench.data.pack import Pixels
+from dml_bench.errors import RecipeError
+from dml_bench.types import Batch, Floats, Ints, Recipe
+
+
+@dataclass(frozen=True)
+class _Epoch:
+    """The tables of one epoch: the order, each view's picture, the draws."""
+
+    order: Ints  # (N',)
+    pictures: Ints  # (V, N): the row whose picture a view shows
+    tables: Mapping[str, Floats]  # part -> (N, V, P)
+
+
+class Batches:
+    """The batches of a training split.
+
+    Args:
+        pixels: (N, 3, H, W) uint8.
+        labels: (N,) int64 class numbers, or None for a method that may not see them.
+        recipe: batch, per_class, augmentation, crop and seed.
+        views: V.
+        device: where the batches are made.
+
+    Raises:
+        RecipeError: fewer images than a batch holds, a crop larger than the images, or
+            `per_class` without labels or not dividing the batch.
+    """
+
+    def __init__(
+        self, pixels: Pixels, labels: Ints | None, recipe: Recipe, views: int, device: torch.device
+    ) -> None:
+        self.pixels, self.labels, self.recipe = pixels, labels, recipe
+        self.views, self.device = views, device
+        _check(pixels, labels, recipe)
+
+    def __len__(self) -> int:
+        """Return the steps of an epoch; a last batch that is not full is left out."""
+        return len(self._order(0)) // self.recipe.batch
+
+    def _order(self, epoch: int) -> Ints:
+        seed, per_class = self.recipe.seed, self.recipe.per_class
+        if per_class and self.labels is not None:
+            return draws.balanced_order(seed, epoch, self.labels, per_class)
+        return draws.order(seed, epoch, len(self.pixels))
+
+    def epoch(self, epoch: int, start: int = 0, partners: Ints | None = None) -> Iterator[Batch]:
+        """Yield an epoch's batches from step `start` on, the next made while one is used.
+
+        Args:
+            epoch: its number, from 0.
+            start: the first step.
+            partners: (N,) the row whose picture is the second view of each image; itself if None.
+        """
+        if start >= len(self):
+            return
+        tables = self._tables(epoch, partners)
+        with ThreadPoolExecutor(1) as pool:
+            ahead = pool.submit(self._batch, tables, start)
+            for step in range(start, len(self)):
+                batch = ahead.result()
+                if step + 1 < len(self):
+                    ahead = pool.submit(self._batch, tables, step + 1)
+                yield batch
+
+    def _tables(self, epoch: int, partners: Ints | None) -> _Epoch:
+        n, seed = len(self.pixels), self.recipe.seed
+        pictures = np.tile(np.arange(n), (self.views, 1))
+        if partners is not None:
+            pictures[1] = partners
+        drawn = augment.draw(self.recipe.augmentation, seed, epoch, n, self.views)
+        return _Epoch(self._order(epoch), pictures, drawn)
+
+    def _batch(self, tables: _Epoch, step: int) -> Batch:
+        size = self.recipe.batch
+        rows = tables.order[step * size : (step + 1) * size]  # (B,)
+        pictures = tables.pictures[:, rows].reshape(-1)  # (V * B,)
+        chosen = {
+            name: drawn[rows].swapaxes(0, 1).reshape(len(pictures), -1)
+            for name, drawn in tables.tables.items()
+        }
+        pixels = torch.from_numpy(self.pixels[pictures]).to(self.device, non_blocking=True)
+        images = augment.apply(pixels, chosen, self.recipe.crop)
+        ids = torch.from_numpy(rows).to(self.device)
+        labels = (
+            None if self.labels is None else torch.from_numpy(self.labels[rows]).to(self.device)
+        )
+        return Batch(images.view(self.views, size, *images.shape[1:]), ids, labels)
+
+
+def _check(pixels: Pixels, labels: Ints | None, recipe: Recipe) -> None:
+    if len(pixels) < recipe.batch:
+        raise RecipeError(
+            f"expected at least one batch of {recipe.batch} images, found {len(pixels)} images;"
+            " set a smaller batch"
+        )
+    if min(pixels.shape[2:]) < recipe.crop:
+        raise RecipeError(
+            f"expected a crop within the images, found crop {recipe.crop} of"
+            f" {pixels.shape[3]} x {pixels.shape[2]} pixels; set a smaller crop or a larger resize"
+        )
+    if recipe.per_class and (labels is None or recipe.batch % recipe.per_class):
+        raise RecipeError(
+            f"expected per_class to divide the batch of a supervised method, found per_class"
+            f" {recipe.per_class}, batch {recipe.batch}; set per_class to 0 or to a divisor"
+        )

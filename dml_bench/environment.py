@@ -1,0 +1,124 @@
+"""What a result was made with: versions, processor, threads. Never a host, a user or a path."""
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "dml_bench",
+    "torch",
+    "torchvision",
+    "numpy",
+    "faiss-cpu",
+    "scikit-learn",
+    "pytorch-metric-learning",
+    "pillow",
+)
+BF16_FLAGS = {"amx_bf16", "avx512_bf16", "bf16", "svebf16"}
+FULL_PATH = re.compile(r"""(?<![\w.~-])(?:~[\w.-]*|[A-Za-z]:)?[\\/][^,;"']*""")
+
+
+def environment() -> dict[str, Any]:
+    """Return what decides speed and the last bits of a number.
+
+    Returns:
+        commit and dirty (None where this is no checkout), packages, python, platform, processor,
+        bf16_flags, cores, threads, device, peak_memory_mib and the command.
+
+    Example:
+        >>> environment()["python"] == platform.python_version()
+        True
+    """
+    import torch  # here, so that a table is read without it
+
+    processor, flags = _processor()
+    gpu = torch.cuda.is_available()
+    return {
+        **_checkout(Path(__file__).resolve().parents[1]),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "processor": processor,
+        "bf16_flags": sorted(flags & BF16_FLAGS),
+        "cores": _cores(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if gpu else "cpu",
+        "peak_memory_mib": _peak_memory(),
+        "command": command(sys.argv),
+    }
+
+
+def command(arguments: Sequence[str]) -> str:
+    """Return a command line that can be shown to anybody: full paths become PATH.
+
+    Example:
+        >>> command(["/opt/bin/dml-bench", "run", "--data-root=/mnt/me/data", "../here"])
+        'dml-bench run --data-root=PATH ../here'
+    """
+    program = re.split(r"[\\/]", arguments[0])[-1] if arguments else ""
+    return " ".join([program, *(FULL_PATH.sub("PATH", part) for part in arguments[1:])])
+
+
+def _checkout(root: Path) -> dict[str, Any]:
+    """Ask git about this very checkout, not about one that happens to lie around it."""
+    if not (root / ".git").exists() or _git(root, "rev-parse", "--show-prefix") != "":
+        return {"commit": None, "dirty": None}
+    commit = _git(root, "rev-parse", "--verify", "HEAD")
+    changes = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
+
+
+def _git(root: Path, *words: str) -> str | None:
+    """Return what git says; None where there is no git, or no answer."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    try:
+        done = subprocess.run(  # noqa: S603 - the words are ours
+            [git, "-C", str(root), *words], capture_output=True, text=True, timeout=30, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> tuple[str, set[str]]:
+    """Return the processor's name and its flags, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    pairs = (line.partition(":") for line in reversed(lines))
+    said = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    flags = said.get("flags", said.get("features", ""))
+    return said.get("model name") or platform.processor() or platform.machine(), set(flags.split())
+
+
+def _cores() -> int:
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _peak_memory() -> float | None:
+    """Return the largest memory of this process in MiB, where the system counts it."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)

@@ -1,0 +1,196 @@
+"""Embeddings from a file that anybody may have written: .npz, .safetensors, .parquet."""
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dml_bench.errors import EmbeddingsError
+from dml_bench.types import Embeddings
+
+Array = npt.NDArray[Any]
+NAMES = ("vectors", "labels", "ids", "gallery_vectors", "gallery_labels", "gallery_ids")
+COLUMNS = ("vector", "label", "id", "split")
+BIGGEST = np.iinfo(np.int64).max
+
+
+def load_embeddings(path: str | Path) -> tuple[Embeddings, Embeddings]:
+    """Read queries and gallery from a file; nothing in it is ever executed.
+
+    Args:
+        path: `.npz` or `.safetensors` with `vectors` (N, D), `labels` (N,) and, if wanted, `ids`
+            (N,), `gallery_vectors`, `gallery_labels`, `gallery_ids`; or `.parquet` with columns
+            `vector`, `label` and, if wanted, `id` and `split` ("query" or "gallery").
+
+    Returns:
+        The queries and the gallery: one object if the file has no gallery (leave one out).
+
+    Raises:
+        EmbeddingsError: no such file, another format, damage, a missing or misspelt name, or
+            values that no metric can be computed from.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp(), "mine.npz")
+        >>> np.savez(file, vectors=np.eye(3), labels=[1, 1, 2])
+        >>> query, gallery = load_embeddings(file)
+        >>> len(query), gallery is query
+        (3, True)
+    """
+    path = Path(path)
+    if path.suffix not in READERS:
+        raise EmbeddingsError(
+            f"{path.name}: expected a file that ends in {', '.join(READERS)}, found"
+            f" '{path.suffix}'; save the vectors as .npz"
+        )
+    if not path.is_file():
+        raise EmbeddingsError(f"{path}: expected a file, found none; check the path")
+    try:
+        return paired(_read(path))
+    except EmbeddingsError as problem:
+        raise EmbeddingsError(f"{path.name}: {problem}") from problem
+
+
+def paired(arrays: Mapping[str, Array]) -> tuple[Embeddings, Embeddings]:
+    """Make queries and gallery of arrays by name (see `NAMES`); other names are not looked at.
+
+    Labels that are text, or too large for int64, are numbered over both sides together.
+
+    Raises:
+        EmbeddingsError: a missing or misspelt name, or values that are refused.
+    """
+    _check_names(arrays)
+    labels = [arrays["labels"], *([arrays["gallery_labels"]] if "gallery_labels" in arrays else [])]
+    numbered = _numbered(labels)
+    query = Embeddings(arrays["vectors"], numbered[0], arrays.get("ids"))
+    if "gallery_vectors" not in arrays:
+        return query, query
+    gallery = Embeddings(arrays["gallery_vectors"], numbered[1], arrays.get("gallery_ids"))
+    if query.vectors.shape[1] != gallery.vectors.shape[1]:
+        raise EmbeddingsError(
+            f"expected gallery vectors of {query.vectors.shape[1]} dimensions like the queries,"
+            f" found {gallery.vectors.shape[1]}; embed both with the same model"
+        )
+    return query, gallery
+
+
+def _check_names(arrays: Mapping[str, Array]) -> None:
+    """Refuse a name that is missing, and one that looks like a slip of the pen."""
+    for name in set(arrays) - set(NAMES):
+        if meant := get_close_matches(name, [n for n in NAMES if n not in arrays], 1, cutoff=0.85):
+            raise EmbeddingsError(f"expected '{meant[0]}', found '{name}'; rename it")
+    needed = {"vectors", "labels"}
+    if any(name.startswith("gallery_") for name in arrays if name in NAMES):
+        needed |= {"gallery_vectors", "gallery_labels"}
+    if missing := sorted(needed - set(arrays), reverse=True):
+        found = ", ".join(sorted(arrays)) or "nothing"
+        raise EmbeddingsError(f"expected '{missing[0]}', found {found}; add it")
+
+
+def _numbered(labels: list[Array]) -> list[Array]:
+    """Return the labels as they are if int64 holds them all, else numbered by value together."""
+    if any(side.ndim != 1 for side in labels):
+        return labels  # refused with its shape when the embeddings are made
+    labels = [_signed(side) for side in labels]
+    kinds = {side.dtype.kind for side in labels}
+    if len(kinds) > 1:
+        raise EmbeddingsError(
+            "expected labels of one kind on both sides, found"
+            f" {' and '.join(str(side.dtype) for side in labels)}; store both the same way"
+        )
+    if not kinds <= set("uUS"):
+        return labels
+    numbers = np.unique(np.concatenate(labels), return_inverse=True)[1].astype(np.int64)
+    return np.split(numbers, np.cumsum([len(side) for side in labels])[:-1])
+
+
+def _signed(labels: Array) -> Array:
+    """Return unsigned integers as int64 where they fit."""
+    fits = labels.dtype.kind == "u" and (not len(labels) or labels.max() <= BIGGEST)
+    return labels.astype(np.int64) if fits else labels
+
+
+def _read(path: Path) -> Mapping[str, Array]:
+    try:
+        return READERS[path.suffix](path)
+    except EmbeddingsError:
+        raise
+    except (Exception, RecursionError) as problem:  # a parser may trip in any way over damage
+        said = " ".join(str(problem).split())[:200] or type(problem).__name__
+        raise EmbeddingsError(
+            f"expected a sound {path.suffix} file, found one that cannot be read ({said});"
+            " write it again, without pickled objects"
+        ) from problem
+
+
+def _npz(path: Path) -> Mapping[str, Array]:
+    with np.load(path, allow_pickle=False) as saved:
+        return {name: saved[name] for name in saved.files}
+
+
+def _safetensors(path: Path) -> Mapping[str, Array]:
+    import torch
+    from safetensors.torch import load_file
+
+    half = torch.bfloat16  # NumPy has no such type
+    return {n: (t.float() if t.dtype == half else t).numpy() for n, t in load_file(path).items()}
+
+
+def _parquet(path: Path) -> Mapping[str, Array]:
+    try:
+        from pyarrow import parquet
+    except ImportError as absent:
+        raise EmbeddingsError(
+            "expected pyarrow to read .parquet, found none; pip install 'dml_bench[parquet]'"
+        ) from absent
+    table = parquet.read_table(path)
+    columns = {name: _column(table[name], name) for name in COLUMNS if name in table.column_names}
+    if missing := sorted({"vector", "label"} - set(columns)):
+        found = ", ".join(table.column_names) or "none"
+        raise EmbeddingsError(f"expected a column '{missing[0]}', found {found}; add it")
+    named = {f"{name}s": values for name, values in columns.items() if name != "split"}
+    if "split" not in columns:
+        return named
+    return _by_split(named, columns["split"])
+
+
+def _column(column: Any, name: str) -> Array:
+    """Return a column as an array: (N, D) of lists, else (N,)."""
+    if column.null_count:
+        raise EmbeddingsError(f"expected a full column '{name}', found {column.null_count} empty")
+    if "list" not in str(column.type):
+        return np.array(column.to_pylist())
+    from pyarrow import compute
+
+    widths = compute.list_value_length(column).unique().to_pylist()
+    if len(widths) != 1:
+        raise EmbeddingsError(
+            f"expected vectors of one length, found {sorted(widths)[:4]}; mend it"
+        )
+    flat: Array = compute.list_flatten(column).to_numpy()
+    return flat.reshape(len(column), widths[0])
+
+
+def _by_split(arrays: Mapping[str, Array], split: Array) -> Mapping[str, Array]:
+    """Part the rows by what their `split` says."""
+    if strange := sorted({str(side) for side in split} - {"query", "gallery"}):
+        raise EmbeddingsError(
+            f"expected split 'query' or 'gallery', found '{strange[0]}'; rename it"
+        )
+    sides = {"": split == "query", "gallery_": split == "gallery"}
+    return {
+        prefix + name: values[rows]
+        for prefix, rows in sides.items()
+        for name, values in arrays.items()
+        if rows.any()
+    }
+
+
+READERS: dict[str, Callable[[Path], Mapping[str, Array]]] = {
+    ".npz": _npz,
+    ".safetensors": _safetensors,
+    ".parquet": _parquet,
+}

@@ -1,0 +1,115 @@
+"""What a method is: a loss, what it remembers, and the recipe that suits it."""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from dml_bench.errors import RecipeError
+from dml_bench.registry import unknown
+from dml_bench.types import Batch, Ints
+
+GIVEN = ("n_items", "dim", "n_classes")  # known from the data and the recipe, never options
+
+
+class BaseMethod(nn.Module):
+    """A method, asked at three moments: before an epoch, for the loss, and after a step.
+
+    It never sees the network. What it remembers lies in registered buffers, and what it learns in
+    parameters, so that a checkpoint holds both.
+
+    A subclass's constructor takes any of `n_items` (N), `dim` (D) and `n_classes` (C) by name;
+    every other argument is an option of the recipe, and has a default.
+    """
+
+    supervision: ClassVar[str] = "unsupervised"
+    """"none" (no training at all), "unsupervised" or "supervised" (sees labels)."""
+    views: ClassVar[int] = 2
+    """V, how many augmented views of an image a step sees."""
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    """Recipe fields in which the method differs from the protocol's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def loss(self, vectors: Tensor, batch: Batch) -> Tensor:
+        """Return the () loss of a step; changes nothing.
+
+        Args:
+            vectors: (V, B, D) float32 unit rows.
+            batch: which images they show; with labels only for a supervised method.
+        """
+        raise TypeError(f"{type(self).__module__} is not trained")
+
+    def begin_epoch(self, epoch: int, seed: int, features: Callable[[], Tensor]) -> None:
+        """Prepare an epoch.
+
+        Args:
+            epoch: its number, from 0.
+            seed: the recipe's.
+            features: gives (N, width) float32 backbone features of the training images, computed
+                when it is called.
+        """
+
+    def after_step(self, vectors: Tensor, batch: Batch) -> None:
+        """Take note of a step that was made; vectors as in `loss`, without gradient."""
+
+    def partners(self) -> Ints | None:
+        """Return (N,) the row whose picture is each image's second view; None for its own."""
+        return None
+
+
+def options(method: type[BaseMethod], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all the options of a method, the given ones in place of their defaults.
+
+    Raises:
+        UnknownNameError: an option that the method does not have.
+        RecipeError: a value of another kind than the default.
+    """
+    signature = inspect.signature(method.__init__).parameters.values()
+    known = {p.name: p.default for p in signature if p.name not in ("self", *GIVEN)}
+    for name, value in given.items():
+        if name not in known:
+            raise unknown(f"option of {method.__module__.rpartition('.')[2]}", name, known)
+    return {**known, **{name: _like(name, value, known[name]) for name, value in given.items()}}
+
+
+def _like(name: str, value: Any, default: Any) -> Any:
+    """Return a value in the kind of its default: where that is 0.1, 1 is 1.0."""
+    if type(default) is float and type(value) is int:
+        return float(value)
+    if type(value) is not type(default):
+        raise RecipeError(
+            f"option {name}: expected a value like {default!r}, found {value!r}; write one like it"
+        )
+    return value
+
+
+def make(
+    method: type[BaseMethod], given: Mapping[str, Any], chosen: Mapping[str, Any]
+) -> BaseMethod:
+    """Build a method from what is known (N, D, C) and the options of its recipe."""
+    wanted = inspect.signature(method.__init__).parameters
+    return method(**{k: v for k, v in given.items() if k in wanted}, **chosen)
+
+
+def positive(**values: float) -> None:
+    """Refuse options that must be above zero."""
+    for name, value in values.items():
+        if not 0 < value < math.inf:
+            raise RecipeError(f"option {name}: expected a number above 0, found {value}")
+
+
+def choice(name: str, value: str, known: tuple[str, ...]) -> None:
+    """Refuse an option that is none of the known words."""
+    if value not in known:
+        raise unknown(name, value, known)
+
+
+def buffer(ids: Tensor) -> Ints:
+    """Return a buffer of row numbers as an array."""
+    rows: Ints = ids.cpu().to(torch.int64).numpy()
+    return rows

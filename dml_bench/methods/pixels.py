@@ -1,0 +1,20 @@
+"""Raw pixels: the image itself is the vector. What any method has to be above.
+
+Source: none; the plainest baseline.
+Differs from the source: in nothing.
+"""
+
+from dml_bench.methods.base import BaseMethod
+
+
+class Method(BaseMethod):
+    """No network and no training."""
+
+    supervision = "none"
+    defaults = {  # noqa: RUF012
+        "backbone": "pixels",
+        "weights": "none",
+        "head": "none",
+        "epochs": 0,
+        "augmentation": "none",
+    }

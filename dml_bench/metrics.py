@@ -1,0 +1,244 @@
+"""Metrics: functions of a Ranking or a Clustering, and the table that names them.
+
+All are fractions. Means are rounded once (`math.fsum`): the order of the queries changes no bit.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from dml_bench.agreement import Agreement
+from dml_bench.errors import MetricError
+from dml_bench.neighbours import most
+from dml_bench.probes import linear_probe, weighted_vote
+from dml_bench.registry import unknown
+from dml_bench.types import Clustering, Ranking
+
+
+def recall_at_k(ranking: Ranking, k: int) -> float:
+    """Share of the queries that have one or more of their class among their `k` nearest.
+
+    Queries with R = 0 have no right answer and are left out. `k` beyond the gallery asks for all
+    of it. With k = 1 it is also known as P@1.
+
+    Raises:
+        MetricError: fewer neighbours kept than that, or no query with a right answer.
+
+    Example:
+        >>> from dml_bench.neighbours import rank
+        >>> from dml_bench.types import Embeddings
+        >>> photos = Embeddings(np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]]), np.array([4, 4, 7]))
+        >>> recall_at_k(rank(photos, photos, k=2), k=1)
+        1.0
+
+    Source:
+        Jégou, Douze and Schmid (TPAMI 2011) for the name; as used by Song et al. (CVPR 2016).
+    """
+    depth = _deep_enough(ranking, min(k, most(ranking)), f"recall@{k}")
+    return _mean(ranking, np.asarray(ranking.hits[:, :depth].any(axis=1), np.float64))
+
+
+def r_precision(ranking: Ranking) -> float:
+    """Mean over queries of the share of the R nearest that are of the query's class.
+
+    R is the number of gallery items of the query's class. Queries with R = 0 are left out.
+
+    Raises:
+        MetricError: some query has more relevant items than neighbours kept, or none has any.
+
+    Source:
+        Musgrave et al., "A Metric Learning Reality Check" (ECCV 2020), section 3.2.
+    """
+    found = _within_r(ranking, "r_precision").sum(axis=1, dtype=np.float64)
+    return _mean(ranking, found / _r(ranking))
+
+
+def map_at_r(ranking: Ranking) -> float:
+    """Mean over queries of the average precision within the query's R nearest.
+
+    R is the number of gallery items of the query's class, so every query is cut at its own depth.
+    Queries with R = 0 have no right answer and are left out.
+
+    Raises:
+        MetricError: some query has more relevant items than neighbours kept, or none has any.
+
+    Source:
+        Musgrave et al., "A Metric Learning Reality Check" (ECCV 2020), section 3.2.
+    """
+    hits = _within_r(ranking, "map@r")
+    total = np.zeros(len(hits))
+    found = np.zeros(len(hits), np.int64)
+    for place, hit in enumerate(hits.T, start=1):
+        found += hit
+        total += hit * (found / place)
+    return _mean(ranking, total / _r(ranking))
+
+
+def unanswerable(ranking: Ranking) -> int:
+    """Return how many queries have R = 0: no other image of their class is in the gallery."""
+    return int((ranking.n_relevant == 0).sum())
+
+
+def nmi(clustering: Clustering) -> float:
+    """Mutual information of clusters and classes over the arithmetic mean of their entropies.
+
+    Grows with the number of clusters, whatever the vectors: read it beside `nmi_chance` and `ami`.
+    The mean over the clustering's seeds, as for the three below.
+
+    Source:
+        Manning, Raghavan and Schütze, "Introduction to Information Retrieval" (2008), section
+        16.3; scikit-learn's default from 0.22 on.
+    """
+    return _over_seeds(clustering, lambda found: found.arithmetic)
+
+
+def nmi_geometric(clustering: Clustering) -> float:
+    """Mutual information over the geometric mean of the entropies.
+
+    Source:
+        Strehl and Ghosh (JMLR 2002); scikit-learn's default before 0.22, and so the
+        NMI of the InvaSpread code.
+    """
+    return _over_seeds(clustering, lambda found: found.geometric)
+
+
+def nmi_chance(clustering: Clustering) -> float:
+    """What `nmi` would be if the same clusters had been filled at random.
+
+    The exact mean over all permutations of the assignment, not an estimate from a few of them.
+
+    Source:
+        Vinh, Epps and Bailey (JMLR 2010), over the mean of the entropies.
+    """
+    return _over_seeds(clustering, lambda found: found.by_chance)
+
+
+def ami(clustering: Clustering) -> float:
+    """Mutual information adjusted for chance: 0 on average for random clusters, 1 for the classes.
+
+    Source:
+        Vinh, Epps and Bailey (JMLR 2010); with the arithmetic mean of the entropies.
+    """
+    return _over_seeds(clustering, lambda found: found.adjusted)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric by name.
+
+    Args:
+        name: as on the command line and in a result; "@k" stands for any depth.
+        compute: what it is a function of (see `needs`) -> the value.
+        needs: "ranking", "clustering" (of the queries) or "splits" (gallery and queries).
+        depth: (k, the greatest R) -> how many neighbours it must see.
+        meaning: one sentence.
+        k: the depth asked for; 0 for a metric that has none.
+    """
+
+    name: str
+    compute: Callable[..., float]
+    needs: str
+    depth: Callable[[int, int], int]
+    meaning: str
+    k: int = 0
+
+
+def _none(_k: int, _r: int) -> int:
+    return 0
+
+
+def _asked(k: int, _r: int) -> int:
+    return k
+
+
+def _all_relevant(_k: int, r: int) -> int:
+    return r
+
+
+METRICS = {
+    entry.name: entry
+    for entry in (
+        Metric("recall@k", recall_at_k, "ranking", _asked, "any of the k nearest is right"),
+        Metric(
+            "r_precision", r_precision, "ranking", _all_relevant, "share right of the R nearest"
+        ),
+        Metric("map@r", map_at_r, "ranking", _all_relevant, "average precision in the R nearest"),
+        Metric("nmi", nmi, "clustering", _none, "clusters against classes, arithmetic"),
+        Metric("nmi_geometric", nmi_geometric, "clustering", _none, "the same, geometric"),
+        Metric("nmi_chance", nmi_chance, "clustering", _none, "nmi of clusters filled at random"),
+        Metric("ami", ami, "clustering", _none, "clusters against classes, less chance"),
+        Metric(
+            "knn@k", weighted_vote, "ranking", _asked, "weighted vote of the k nearest is right"
+        ),
+        Metric(
+            "linear", linear_probe, "splits", _none, "logistic regression on the gallery is right"
+        ),
+    )
+}
+metric_names = tuple(METRICS)
+
+
+def metric(name: str) -> Metric:
+    """Return the metric that `name` names, bound to its k.
+
+    Raises:
+        UnknownNameError: there is none; the message lists those there are.
+        MetricError: the k is not a whole number from 1.
+
+    Example:
+        >>> metric("recall@8").k
+        8
+    """
+    head, at, depth = name.partition("@")
+    entry = METRICS.get(name) or METRICS.get(f"{head}@k" if at else name)
+    if entry is None:
+        raise unknown("metric", name, METRICS)
+    if not entry.name.endswith("@k"):
+        return entry
+    if not (depth.isascii() and depth.isdigit() and depth[0] != "0" and len(depth) < 19):
+        raise MetricError(
+            f"expected a whole number from 1 after '{head}@', found '{depth}'; write {head}@1"
+        )
+    return replace(entry, name=name, k=int(depth), compute=partial(entry.compute, k=int(depth)))
+
+
+def _deep_enough(ranking: Ranking, needed: int, name: str) -> int:
+    """Return `needed`, if the ranking has that many neighbours."""
+    if not 1 <= needed <= ranking.depth:
+        raise MetricError(
+            f"{name} needs {needed} neighbours, the ranking has {ranking.depth}; rank with"
+            f" k={max(needed, 1)}"
+        )
+    return needed
+
+
+def _within_r(ranking: Ranking, name: str) -> npt.NDArray[np.bool_]:
+    """Return the (Q, greatest R) hits, none beyond each query's own R."""
+    depth = _deep_enough(ranking, max(1, int(ranking.n_relevant.max())), name)
+    return ranking.hits[:, :depth] & (np.arange(depth) < ranking.n_relevant[:, None])
+
+
+def _r(ranking: Ranking) -> npt.NDArray[np.float64]:
+    """Return the (Q,) divisors: R, and 1 for the queries that are left out of the mean."""
+    return np.maximum(ranking.n_relevant, 1).astype(np.float64)
+
+
+def _mean(ranking: Ranking, values: npt.NDArray[np.float64]) -> float:
+    """Return the mean of (Q,) values over the queries with R > 0."""
+    kept = values[ranking.n_relevant > 0]
+    if not len(kept):
+        raise MetricError(
+            f"expected a query with another image of its class, found none in {len(values)};"
+            " check the labels"
+        )
+    return math.fsum(kept) / len(kept)
+
+
+def _over_seeds(clustering: Clustering, measure: Callable[[Agreement], float]) -> float:
+    """Return the mean of `measure` over the S repetitions."""
+    values = [measure(Agreement(clustering.labels, row)) for row in clustering.assignments]
+    return math.fsum(values) / len(values)

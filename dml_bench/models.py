@@ -1,0 +1,168 @@
+"""Networks that turn images into unit vectors: a backbone, and a linear head on its features.
+
+Preprocessing comes with the weights: `preprocessing` says what a recipe writes down, and `Model`
+holds mean and std in buffers, so that nothing outside it has to know them.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dml_bench import weights as files
+from dml_bench.backbones import BACKBONES, backbone_names, find_builder
+from dml_bench.errors import RecipeError
+from dml_bench.preprocessing import preprocessing
+from dml_bench.weights import digest
+
+__all__ = [
+    "BACKBONES",
+    "Model",
+    "backbone_names",
+    "build",
+    "digest",
+    "parameters",
+    "preprocessing",
+    "width",
+]
+
+
+class Model(nn.Module):
+    """Images to unit vectors.
+
+    Args:
+        backbone: a network from (M, 3, H, W) to (M, width).
+        width: the length of its features.
+        dim: D, the length that a linear head makes of it; None keeps the features themselves.
+        mean, std: per channel, of images in [0, 1].
+
+    Example:
+        >>> model = Model(nn.Flatten(), 12, None, (0, 0, 0), (1, 1, 1))
+        >>> model(torch.ones(2, 5, 3, 2, 2)).shape
+        torch.Size([2, 5, 12])
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        width: int,
+        dim: int | None,
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.width = width
+        self.dim = width if dim is None else dim
+        self.head = nn.Identity() if dim is None else nn.Linear(width, dim)
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(3, 1, 1))
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return what the backbone says, before the head.
+
+        Args:
+            images: (..., 3, H, W) float32 in [0, 1].
+
+        Returns:
+            (..., width) float32, of any length.
+        """
+        flat = images.reshape(-1, *images.shape[-3:])
+        features: Tensor = self.backbone((flat - self.mean) / self.std)
+        return features.float().reshape(*images.shape[:-3], self.width)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the unit vectors of images.
+
+        Args:
+            images: (..., 3, H, W) float32 in [0, 1]; any leading axes, such as (V, B).
+
+        Returns:
+            (..., D) float32 unit rows, under autocast too; a zero row stays zero.
+        """
+        vectors = self.head(self.features(images))
+        with torch.autocast(images.device.type, enabled=False):
+            return F.normalize(vectors.float(), dim=-1)
+
+
+def build(
+    backbone: str,
+    weights: str,
+    head: str,
+    dim: int,
+    crop: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    seed: int,
+) -> Model:
+    """Make a model; what of it is drawn depends on `seed` alone.
+
+    Args:
+        backbone: a name of `BACKBONES`, of torchvision ("torchvision/" may stand before it), or
+            "timm/<name>".
+        weights: "none", "imagenet", or the path of a weights file.
+        head: "linear" (PyTorch's default initialisation) or "none".
+        dim: D; with head "none" it is not read.
+        crop: pixels that the network sees.
+        mean: per channel, of images in [0, 1].
+        std: per channel, likewise.
+        seed: of the initial weights; PyTorch's own generator is left as it was.
+
+    Raises:
+        UnknownNameError: no such backbone.
+        RecipeError: no such head, or a crop that the backbone cannot read.
+        DataError: weights that are missing, cannot be fetched, or do not fit.
+        BenchError: the backbone needs an extra that is not installed.
+
+    Example:
+        >>> build("pixels", "none", "none", 0, 8, (0, 0, 0), (1, 1, 1), seed=0).width
+        192
+    """
+    if head not in ("linear", "none"):
+        raise RecipeError(f"expected head 'linear' or 'none', found '{head}'")
+    published = weights if weights in ("none", "imagenet") else "none"
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        network = find_builder(backbone)(published, crop)
+        made = _width(network, backbone, crop)
+        model = Model(network, made, dim if head == "linear" else None, mean, std)
+    if weights != published:
+        files.load(model, weights)
+    return model
+
+
+@lru_cache
+def width(backbone: str, crop: int) -> int:
+    """Return the length of a backbone's features.
+
+    Example:
+        >>> width("resnet18_cifar", 32)
+        512
+    """
+    with torch.random.fork_rng(devices=[]):
+        return _width(find_builder(backbone)("none", crop), backbone, crop)
+
+
+def parameters(model: nn.Module) -> int:
+    """Return how many numbers training may change."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def _width(network: nn.Module, backbone: str, crop: int) -> int:
+    """Ask a network for the length of its features: one black image, nothing remembered."""
+    was_training = network.training
+    try:
+        with torch.no_grad():
+            made = int(network.eval()(torch.zeros(1, 3, crop, crop)).shape[-1])
+    except (AssertionError, RuntimeError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise RecipeError(
+            f"expected a crop that '{backbone}' can read, found {crop} ({reason}); set crop"
+        ) from error
+    network.train(was_training)
+    return made

@@ -1,0 +1,226 @@
+"""Results -> tables: pure functions of the results (and of what papers printed)."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from dml_bench import typeset
+from dml_bench.atomic import atomic_write, to_json
+from dml_bench.rows import (
+    COUNTS,
+    HERE,
+    RECORD,
+    TEXTS,
+    Row,
+    columns,
+    groups,
+    labels_of,
+    one_place,
+    order,
+    place,
+    printed_rows,
+    row_of,
+)
+from dml_bench.types import Recipe, RunResult
+
+NOTE = "Metrics in per cent; with several seeds the mean ± the standard deviation over them."
+
+
+def tables(
+    results: Sequence[RunResult], records: Sequence[RunResult] = (), *, published: bool = True
+) -> dict[str, pd.DataFrame]:
+    """Return one table a dataset and protocol, by heading.
+
+    Args:
+        results: of the runs made here.
+        records: of the runs that the project publishes.
+        published: show what papers printed as rows of their own.
+
+    Returns:
+        heading -> table; the heading is the dataset, with the protocol's fingerprint where the
+        dataset was asked in more than one way.
+    """
+    places = sorted({place(result) for result in (*results, *records)})
+    names = [dataset for dataset, _ in places]
+    found = {}
+    for dataset, mark in places:
+        heading = dataset if names.count(dataset) == 1 else f"{dataset} (protocol {mark})"
+        ours = [result for result in results if place(result) == (dataset, mark)]
+        theirs = [result for result in records if place(result) == (dataset, mark)]
+        found[heading] = wide(ours, theirs, published=published)
+    return found
+
+
+def wide(
+    results: Sequence[RunResult], records: Sequence[RunResult] = (), *, published: bool = True
+) -> pd.DataFrame:
+    """Return a line a recipe, its seeds together, and a column a metric.
+
+    Args:
+        results: of the runs made here; of one dataset and protocol.
+        records: of the runs that the project publishes; of the same.
+        published: add what papers printed; their numbers stand in columns of their own.
+
+    Raises:
+        StoreError: two datasets or protocols, a run that is there twice, or no run at all.
+    """
+    dataset, _ = one_place([*results, *records])
+    recipes = [(HERE, group) for group in groups(results)]
+    recipes += [(RECORD, group) for group in groups(records)]
+    labels = labels_of([group[0].recipe for _, group in recipes])
+    rows = [row_of(*both, label) for both, label in zip(recipes, labels, strict=True)]
+    rows += printed_rows(dataset) if published else []
+    rows.sort(key=order)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return pd.DataFrame(rows, columns=columns(names)).astype(dict.fromkeys(COUNTS, "Int64"))
+
+
+def tidy(results: Sequence[RunResult], records: Sequence[RunResult] = ()) -> pd.DataFrame:
+    """Return a line a run and metric, values as fractions."""
+    lines = []
+    for origin, result in _with_origin(results, records):
+        recipe = result.recipe
+        about = {
+            "origin": origin,
+            "key": recipe.key,
+            "dataset": place(result)[0],
+            "fingerprint": result.fingerprint,
+            "method": recipe.method,
+            "options": json.dumps(recipe.as_dict()["options"], sort_keys=True),
+            "supervision": result.supervision,
+            "backbone": recipe.backbone,
+            "weights": PurePath(recipe.weights).name,
+            **{name: getattr(recipe, name) for name in ("dim", "crop", "batch", "epochs", "seed")},
+        }
+        for metric, value in result.metrics.items():
+            expected = recipe.expect.get(metric)
+            lines.append({**about, "metric": metric, "value": value, "published": expected})
+    return pd.DataFrame(lines)
+
+
+def to_csv(frame: pd.DataFrame) -> str:
+    """Return comma-separated values in full precision."""
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def to_json_lines(results: Sequence[RunResult], records: Sequence[RunResult] = ()) -> str:
+    """Return every run's recipe and metrics as one JSON list, in full precision."""
+    return to_json(
+        [
+            {
+                "key": result.recipe.key,
+                "origin": origin,
+                "fingerprint": result.fingerprint,
+                "supervision": result.supervision,
+                "metrics": dict(result.metrics),
+                "recipe": _shown(result.recipe),
+            }
+            for origin, result in _with_origin(results, records)
+        ]
+    )
+
+
+def to_markdown(frame: pd.DataFrame, title: str = "") -> str:
+    """Return a Markdown table, per cent with one decimal."""
+    return typeset.markdown(grid(frame), title, NOTE)
+
+
+def to_latex(frame: pd.DataFrame, title: str = "") -> str:
+    """Return a LaTeX table (booktabs), best in bold, second underlined."""
+    return typeset.latex(grid(frame), title, NOTE)
+
+
+def print_table(frame: pd.DataFrame, console: Console, title: str = "") -> None:
+    """Print a table; what is the same in every row is said once, below it."""
+    setup = [c for c in frame.columns if c in ("origin", *TEXTS[2:], *COUNTS, "source")]
+    same = [c for c in setup if len(frame) > 1 and frame[c].nunique(dropna=False) == 1]
+    said = [f"{name} {frame[name].iloc[0]}" for name in same if not pd.isna(frame[name].iloc[0])]
+    note = " ".join([NOTE, *([f"All: {', '.join(said)}."] if said else [])])
+    typeset.show(grid(frame.drop(columns=same)), console, title, note)
+
+
+def write(
+    results: Sequence[RunResult],
+    folder: Path,
+    records: Sequence[RunResult] = (),
+    *,
+    published: bool = True,
+) -> list[Path]:
+    """Write each table as CSV, Markdown and LaTeX, and all runs as results.csv and results.json.
+
+    Returns:
+        the files, in the order in which they were written.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    texts = {
+        "results.csv": to_csv(tidy(results, records)),
+        "results.json": to_json_lines(results, records),
+    }
+    for heading, frame in tables(results, records, published=published).items():
+        name = _slug(heading)
+        texts[f"{name}.csv"] = to_csv(frame)
+        texts[f"{name}.md"] = to_markdown(frame, heading)
+        texts[f"{name}.tex"] = to_latex(frame, heading)
+    for name, text in texts.items():
+        atomic_write(folder / name, text)
+    return [folder / name for name in texts]
+
+
+def grid(frame: pd.DataFrame) -> typeset.Grid:
+    """Return a table's cells as print: per cent with one decimal, ± where there are seeds."""
+    names = [name for name in frame.columns if not name.endswith(" (sd)")]
+    records = frame.to_dict("records")
+    rows = [[_cell(name, record) for name in names] for record in records]
+    numeric = {at for at, name in enumerate(names) if name not in (*TEXTS, "source")}
+    marks = {}
+    for column, name in enumerate(names):
+        if name in COUNTS or column not in numeric or "chance" in name or "(diff" in name:
+            continue
+        values = {
+            at: round(100 * r[name], 1) for at, r in enumerate(records) if not pd.isna(r[name])
+        }
+        best = sorted(set(values.values()), reverse=True)
+        for at, value in values.items():
+            if len(best) > 1 and value in best[:2]:
+                marks[at, column] = "best" if value == best[0] else "second"
+    return typeset.Grid(names, rows, frozenset(numeric), marks)  # type: ignore[arg-type]
+
+
+def _cell(name: str, record: Mapping[Any, Any]) -> str:
+    value, sd = record[name], record.get(f"{name} (sd)")
+    if value is None or pd.isna(value):
+        return ""
+    if name in (*TEXTS, *COUNTS, "source"):
+        return str(value)
+    if name.endswith("(difference)"):
+        return f"{round(100 * value, 1) + 0.0:+.1f}"
+    return f"{100 * value:.1f}" + ("" if sd is None or pd.isna(sd) else f" ± {100 * sd:.1f}")
+
+
+def _with_origin(
+    results: Sequence[RunResult], records: Sequence[RunResult]
+) -> list[tuple[str, RunResult]]:
+    both = [(HERE, result) for result in results] + [(RECORD, result) for result in records]
+    return sorted(both, key=lambda pair: (place(pair[1]), pair[1].recipe.key, pair[0]))
+
+
+def _shown(recipe: Recipe) -> Row:
+    """Return a recipe without the folders of the machine that ran it."""
+    values = recipe.as_dict(beside=True)
+    return values | {name: PurePath(values[name]).name for name in ("dataset", "weights")}
+
+
+def _slug(heading: str) -> str:
+    """Return a file's name for a heading; two headings never share one."""
+    name = re.sub(r"[^\w.-]+", "_", heading, flags=re.ASCII).strip("_.")
+    if re.sub(r" \(protocol (\w+)\)$", r"_protocol_\1", heading) == name and name != "results":
+        return name
+    return f"{name}-{hashlib.sha256(heading.encode()).hexdigest()[:6]}"

@@ -1,0 +1,177 @@
+"""Any vectors in, every metric out: one search, one clustering, a dictionary."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dml_bench.clusters import ITERATIONS, SEEDS, kmeans
+from dml_bench.errors import MetricError
+from dml_bench.files import load_embeddings, paired
+from dml_bench.metrics import Metric, metric, unanswerable
+from dml_bench.neighbours import rank
+from dml_bench.types import Clustering, Embeddings, Ranking
+
+__all__ = ["default_metrics", "evaluate", "load_embeddings", "report", "score"]
+
+CLUSTERING = ("nmi", "nmi_geometric", "nmi_chance", "ami")
+
+
+def score(
+    vectors: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    k: Sequence[int] = (1, 2, 4, 8),
+    *,
+    ids: npt.ArrayLike | None = None,
+    gallery_vectors: npt.ArrayLike | None = None,
+    gallery_labels: npt.ArrayLike | None = None,
+    gallery_ids: npt.ArrayLike | None = None,
+    metrics: Sequence[str] | None = None,
+    protocol: str = "unseen",
+) -> dict[str, Any]:
+    """Score vectors by what is near what: among themselves, or in a gallery apart.
+
+    Args:
+        vectors: (N, D) finite numbers, of any length but zero.
+        labels: (N,) integers or text.
+        k: the depths of Recall@K.
+        ids: (N,) names or numbers that settle ties; the row number where there are none.
+        gallery_vectors: (G, D), if the queries are searched for in a set apart.
+        gallery_labels: (G,).
+        gallery_ids: (G,).
+        metrics: names, instead of the protocol's own list.
+        protocol: "unseen" or "seen" (which needs a gallery apart); decides the list of metrics.
+
+    Returns:
+        {"metrics": {name: fraction}, "counts": {name: number}, "protocol": {what: how}}.
+
+    Raises:
+        EmbeddingsError: vectors or labels that nothing can be computed from.
+        MetricError: a metric that they cannot answer.
+        UnknownNameError: a metric that is not registered.
+
+    Example:
+        >>> found = score([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9]], [0, 0, 1, 1], k=[1])
+        >>> found["metrics"]["recall@1"], found["counts"]["queries"]
+        (1.0, 4)
+    """
+    arrays = {
+        "vectors": vectors,
+        "labels": labels,
+        "ids": ids,
+        "gallery_vectors": gallery_vectors,
+        "gallery_labels": gallery_labels,
+        "gallery_ids": gallery_ids,
+    }
+    query, gallery = paired({n: np.asarray(a) for n, a in arrays.items() if a is not None})
+    return report(query, gallery, metrics or default_metrics(protocol, k), protocol)
+
+
+def report(
+    query: Embeddings, gallery: Embeddings, names: Sequence[str], protocol: str = "unseen"
+) -> dict[str, Any]:
+    """Return what `score` returns, of embeddings that are made already."""
+    values, ranking = evaluate(query, gallery, names)
+    return {
+        "metrics": values,
+        "counts": counts(query, ranking),
+        "protocol": {"classes": protocol, **conventions(query, ranking, names)},
+    }
+
+
+def evaluate(
+    query: Embeddings, gallery: Embeddings, names: Sequence[str]
+) -> tuple[dict[str, float], Ranking]:
+    """Compute the named metrics with one search, as deep as the deepest needs.
+
+    Args:
+        query: Q embeddings; the same object as `gallery` means leave one out.
+        gallery: G embeddings. Depths beyond it ask for all of it.
+        names: of `metrics.metric`; those of clusters are about the queries.
+
+    Returns:
+        The values in the order of `names`, and the ranking.
+
+    Raises:
+        UnknownNameError: a name that is not registered.
+        MetricError: nothing to search, no query with a right answer, or a metric that needs a
+            gallery apart where there is none.
+
+    Example:
+        >>> vectors = np.array([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9]])
+        >>> photos = Embeddings(vectors, np.array([4, 4, 7, 7]))
+        >>> evaluate(photos, photos, ["recall@1", "ami"])[0]
+        {'recall@1': 1.0, 'ami': 1.0}
+    """
+    wanted = [metric(name) for name in names]
+    if query is gallery and (apart := [m.name for m in wanted if m.needs == "splits"]):
+        raise MetricError(
+            f"expected a gallery apart from the queries for {apart[0]}, found none;"
+            " give gallery vectors with labels, or leave it out"
+        )
+    ranking = rank(query, gallery, _depth(query, gallery, wanted))
+    needs: dict[str, tuple[Any, ...]] = {"ranking": (ranking,), "splits": (gallery, query)}
+    if any(m.needs == "clustering" for m in wanted):
+        needs["clustering"] = (_clustered(query),)
+    return {m.name: m.compute(*needs[m.needs]) for m in wanted}, ranking
+
+
+def default_metrics(protocol: str, recall_at: Sequence[int]) -> list[str]:
+    """Return the metrics that a table of this protocol shows.
+
+    Example:
+        >>> default_metrics("unseen", [1, 10])[:4]
+        ['recall@1', 'recall@10', 'r_precision', 'map@r']
+    """
+    recalls = [f"recall@{k}" for k in recall_at]
+    if protocol == "unseen":
+        return [*recalls, "r_precision", "map@r", *CLUSTERING]
+    if protocol == "seen":
+        return ["knn@200", "linear", *recalls, *CLUSTERING]
+    raise MetricError(f"expected protocol 'unseen' or 'seen', found '{protocol}'; say one of them")
+
+
+def counts(query: Embeddings, ranking: Ranking) -> dict[str, int]:
+    """Return how many of everything a score is about."""
+    return {
+        "queries": len(query),
+        "gallery": len(ranking.gallery_labels),
+        "classes": len(np.unique(query.labels)),
+        "dimensions": query.vectors.shape[1],
+        "unanswerable": unanswerable(ranking),
+    }
+
+
+def conventions(query: Embeddings, ranking: Ranking, names: Sequence[str]) -> Mapping[str, Any]:
+    """Return what was decided where tools differ."""
+    clustered = {
+        "of": "queries",
+        "clusters": len(np.unique(query.labels)),
+        "seeds": list(SEEDS),
+        "iterations": ITERATIONS,
+        "spherical": False,
+    }
+    return {
+        "similarity": "cosine",
+        "self_excluded_by": "id" if ranking.leave_one_out else "not needed (gallery apart)",
+        "ties": "(score, id), scores in float64",
+        "unanswerable": "left out of the mean",
+        **({"kmeans": clustered} if any(metric(n).needs == "clustering" for n in names) else {}),
+    }
+
+
+def _clustered(query: Embeddings) -> Clustering:
+    return kmeans(query, len(np.unique(query.labels)))
+
+
+def _depth(query: Embeddings, gallery: Embeddings, wanted: Sequence[Metric]) -> int:
+    """Return how deep to search: what the metrics need, 1 at least, the gallery at most."""
+    none = np.empty((len(query), 0))
+    alone = query is gallery
+    unsearched = Ranking(
+        none.astype(np.int64), none.astype(np.float32), query.labels, gallery.labels, alone
+    )
+    most_relevant = int(unsearched.n_relevant.max())
+    needed = max([1, *(m.depth(m.k, most_relevant) for m in wanted)])
+    return max(1, min(needed, len(gallery) - alone))

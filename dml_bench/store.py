@@ -1,0 +1,250 @@
+"""A run's folder: written once, atomically; read back, checked."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from dml_bench.atomic import atomic_file, to_json, unwritable
+from dml_bench.atomic import atomic_write as atomic_write
+from dml_bench.environment import environment as environment
+from dml_bench.errors import BenchError, RunError, StoreError
+from dml_bench.types import Embeddings, Ranking, Recipe, RunResult
+
+KINDS: dict[str, type] = {
+    "recipe": dict,
+    "metrics": dict,
+    "curve": list,
+    "counts": dict,
+    "fingerprint": str,
+    "supervision": str,
+    "seconds": dict,
+    "environment": dict,
+    "finished": str,
+}
+
+
+class Run:
+    """The folder of one recipe: `results`/runs/<key>/.
+
+    Args:
+        results: the root of all results.
+        recipe: decides the folder's name.
+
+    Example:
+        >>> run = Run(Path("results"), recipe)  # doctest: +SKIP
+        >>> with run.lock():  # doctest: +SKIP
+        ...     run.begin()
+        ...     run.save_embeddings(query)
+        ...     run.finish(result)
+    """
+
+    def __init__(self, results: Path, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.folder = Path(results) / "runs" / recipe.key
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run is whole.
+
+        Raises:
+            StoreError: there is a `result.json`, but it is torn or of another recipe.
+        """
+        path = self.folder / "result.json"
+        return path.is_file() and read_result(path).recipe.key == self.recipe.key
+
+    @contextmanager
+    def lock(self, *, wait: float = 0.0) -> Iterator[None]:
+        """Keep every other process out of the folder.
+
+        Args:
+            wait: seconds to wait for another process; below zero waits for ever.
+
+        Raises:
+            StoreError: another process holds the folder, or nothing can be written there.
+        """
+        lock = FileLock(self.folder / ".lock")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=wait)
+        except Timeout as error:
+            raise StoreError(
+                f"{self.folder.name}: expected to be alone, found another process at work on this"
+                " run; wait for it or stop it"
+            ) from error
+        except OSError as error:
+            raise unwritable(self.folder, error) from error
+        try:
+            for left in self.folder.glob(".*.tmp"):  # by a process that was killed
+                left.unlink(missing_ok=True)
+            yield
+        finally:
+            lock.release()
+
+    def begin(self) -> None:
+        """Write `recipe.json`, with what stands beside the key."""
+        atomic_write(self.folder / "recipe.json", to_json(self.recipe.as_dict(beside=True)))
+
+    def save_embeddings(self, query: Embeddings, gallery: Embeddings | None = None) -> None:
+        """Write `embeddings.npz`; without a gallery, or with the same object, leave one out."""
+        arrays = _arrays(query, "")
+        if gallery is not None and gallery is not query:
+            arrays |= _arrays(gallery, "gallery_")
+        self._save("embeddings.npz", arrays)
+
+    def load_embeddings(self) -> tuple[Embeddings, Embeddings]:
+        """Return query and gallery; the same object twice if one is left out.
+
+        Raises:
+            StoreError: the file is missing, torn, or holds no embeddings.
+        """
+        arrays = self._load("embeddings.npz")
+        query = self._embeddings(arrays, "")
+        both = "gallery_vectors" in arrays
+        return query, self._embeddings(arrays, "gallery_") if both else query
+
+    def save_neighbours(self, ranking: Ranking) -> None:
+        """Write `neighbours.npz`: ids (Q, K), as int32 where they fit, and scores (Q, K)."""
+        small = len(ranking.gallery_labels) <= np.iinfo(np.int32).max
+        ids = ranking.ids.astype(np.int32 if small else np.int64)
+        self._save("neighbours.npz", {"ids": ids, "scores": ranking.scores})
+
+    def load_neighbours(self) -> Ranking:
+        """Return the ranking that was saved; its labels are those of the embeddings.
+
+        Raises:
+            StoreError: a file is missing or torn, or they do not belong together.
+        """
+        query, gallery = self.load_embeddings()
+        arrays = self._load("neighbours.npz")
+        if {"ids", "scores"} - set(arrays):
+            raise self._torn("neighbours.npz", f"the arrays {sorted(arrays)}")
+        ids, scores = arrays["ids"].astype(np.int64), arrays["scores"]
+        if ids.ndim != 2 or ids.shape != scores.shape or len(ids) != len(query):
+            raise self._torn("neighbours.npz", f"{ids.shape} ids for {len(query)} queries")
+        if ids.size and not 0 <= ids.min() <= ids.max() < len(gallery):
+            raise self._torn("neighbours.npz", "ids beyond the gallery")
+        return Ranking(ids, scores, query.labels, gallery.labels, gallery is query)
+
+    def write_curve(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Replace `curve.jsonl`: a line an epoch."""
+        lines = (to_json(row, indent=None) for row in rows)
+        atomic_write(self.folder / "curve.jsonl", "".join(lines))
+
+    def finish(self, result: RunResult) -> None:
+        """Write `result.json`, last: where it exists the run is whole.
+
+        Raises:
+            StoreError: the result is of another recipe, or the folder cannot be written.
+        """
+        if result.recipe.key != self.recipe.key:
+            raise StoreError(
+                f"expected the result of {self.recipe.key}, found that of {result.recipe.key};"
+                " finish each run in its own folder"
+            )
+        values = {name: getattr(result, name) for name in KINDS}
+        values["recipe"] = result.recipe.as_dict(beside=True)
+        atomic_write(self.folder / "result.json", to_json(values))
+
+    def _save(self, name: str, arrays: Mapping[str, Any]) -> None:
+        with atomic_file(self.folder / name) as file:
+            np.savez(file, allow_pickle=False, **arrays)
+
+    def _load(self, name: str) -> dict[str, Any]:
+        try:
+            with np.load(self.folder / name, allow_pickle=False) as saved:
+                return {key: saved[key] for key in saved.files}
+        except Exception as error:  # zipfile and numpy raise a dozen kinds on a damaged file
+            raise self._torn(name, type(error).__name__) from error
+
+    def _embeddings(self, arrays: Mapping[str, Any], prefix: str) -> Embeddings:
+        try:
+            parts = (arrays[f"{prefix}vectors"], arrays[f"{prefix}labels"])
+            return Embeddings(*parts, arrays.get(f"{prefix}ids"))
+        except KeyError as error:
+            raise self._torn("embeddings.npz", f"no array {error}") from error
+        except BenchError as error:
+            raise self._torn("embeddings.npz", str(error)) from error
+
+    def _torn(self, name: str, found: str) -> StoreError:
+        return StoreError(
+            f"{self.folder.name}/{name}: expected what this run saved, found {found};"
+            " delete the folder and run it again"
+        )
+
+
+def read_result(path: Path) -> RunResult:
+    """Read and check a `result.json`.
+
+    Args:
+        path: the file; its folder is named by the recipe's key.
+
+    Raises:
+        StoreError: the file is missing, torn or incomplete, or its recipe is not the folder's.
+    """
+    name = f"{path.parent.name}/{path.name}"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+        result = _result(values)
+        key = result.recipe.key
+    except OSError as error:
+        raise StoreError(
+            f"{name}: expected a result, found: {error.strerror}; run the recipe first"
+        ) from error
+    except (ValueError, TypeError, AttributeError, RecursionError, BenchError, RunError) as error:
+        reason = " ".join(str(error).split())
+        raise StoreError(
+            f"{name}: expected a whole result, found: {reason}; delete the folder and run it again"
+        ) from error
+    if key != path.parent.name:
+        raise StoreError(
+            f"{name}: expected the recipe of its folder, found that of {key};"
+            " rename the folder, or delete it and run it again"
+        )
+    return result
+
+
+def finished_runs(results: Path) -> list[RunResult]:
+    """Return the results of the whole runs made here, sorted by key.
+
+    Raises:
+        StoreError: a result is torn.
+    """
+    return [read_result(path) for path in sorted(Path(results).glob("runs/*/result.json"))]
+
+
+def published_runs(results: Path) -> list[RunResult]:
+    """Return the records that the project publishes; they never count as done here.
+
+    Raises:
+        StoreError: a record is torn.
+    """
+    return [read_result(path) for path in sorted(Path(results).glob("published/*/result.json"))]
+
+
+def _result(values: Any) -> RunResult:
+    """Make a result of what `finish` wrote; any kind of value that it never wrote is refused."""
+    for name, kind in KINDS.items():
+        if not isinstance(values, dict) or not isinstance(values.get(name), kind):
+            raise ValueError(f"no {kind.__name__} '{name}'")
+    numbers = {f"{part} {k}": v for part in ("metrics", "seconds") for k, v in values[part].items()}
+    for name, value in numbers.items():
+        if type(value) not in (int, float):
+            raise ValueError(f"{name} is {value!r}, no number")
+    recipe = Recipe.from_dict(values["recipe"])
+    return RunResult(**{**{name: values[name] for name in KINDS}, "recipe": recipe})
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(f"a number that is not finite: {text}")
+
+
+def _arrays(embeddings: Embeddings, prefix: str) -> dict[str, Any]:
+    arrays = {f"{prefix}vectors": embeddings.vectors, f"{prefix}labels": embeddings.labels}
+    if embeddings.ids is not None:
+        arrays[f"{prefix}ids"] = embeddings.ids
+    return arrays

@@ -1,0 +1,146 @@
+"""What decides a number, and what came of it: Recipe, RunResult."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import PurePath
+from typing import Any
+
+from dml_bench.errors import RecipeError, RunError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides a number. `recipes.resolve` makes one from what a user says.
+
+    Args:
+        dataset: a name of the data catalogue, or a folder with a `dataset.toml`.
+        method: a name of the methods' catalogue.
+        backbone: a name of `models.BACKBONES`, of torchvision, or "timm/<name>".
+        weights: "none", "imagenet", or the path of a weights file.
+        weights_digest: SHA-256 of that file, empty where there is none.
+        head: "linear" or "none" (the backbone's own features).
+        dim: D; with head "none" it is the backbone's width.
+        fit: how an image becomes `resize` pixels square: "squash" or "centre" (shorter side, then
+            centre crop).
+        resize: pixels; 0 keeps the images as they are.
+        crop: pixels that the network sees.
+        mean, std: per channel, in [0, 1].
+        augmentation: parts joined by "+", or "none".
+        batch: B, images a step (each seen in V views).
+        per_class: images of one class in a row of the order; 0 is a plain shuffle.
+        epochs: passes over the training split.
+        lr, momentum, weight_decay: of stochastic gradient descent.
+        schedule: a name of `engine.SCHEDULES`, or "steps:120=0.1,160=0.01".
+        precision: "fp32" or "bf16".
+        monitor: "none", or a metric that the curve shows after each epoch.
+        seed: decides every draw.
+        options: the method's own.
+        expect: published metrics to stand beside ours, as fractions; not in the key.
+        source: where `expect` was published; not in the key.
+    """
+
+    dataset: str
+    method: str
+    backbone: str
+    weights: str
+    weights_digest: str
+    head: str
+    dim: int
+    fit: str
+    resize: int
+    crop: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    augmentation: str
+    batch: int
+    per_class: int
+    epochs: int
+    lr: float
+    momentum: float
+    weight_decay: float
+    schedule: str
+    precision: str
+    monitor: str
+    seed: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+    expect: Mapping[str, float] = field(default_factory=dict, compare=False)
+    source: str = field(default="", compare=False)
+
+    def as_dict(self, *, beside: bool = False) -> dict[str, Any]:
+        """Return the fields as plain values; with those that stand beside the key, if asked."""
+        names = [f.name for f in fields(self) if f.compare or beside]
+        return {name: _plain(getattr(self, name)) for name in names}
+
+    @cached_property
+    def key(self) -> str:
+        """A slug that a person can read, and 8 hex of the SHA-256 of the canonical JSON."""
+        values = self.as_dict()
+        if values["weights_digest"]:
+            values["weights"] = ""  # the content decides, not the path
+        text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        parts = (PurePath(self.dataset).name, self.method, self.backbone, f"s{self.seed}")
+        slug = "-".join("".join(c if c.isalnum() or c in "_." else "_" for c in p) for p in parts)
+        return f"{slug}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Recipe":
+        """Read what `as_dict` wrote.
+
+        Raises:
+            RecipeError: a field is missing or unknown.
+        """
+        known = {f.name for f in fields(cls)}
+        needed = known - {"options", "expect", "source"}
+        if strange := sorted(set(values) - known):
+            raise RecipeError(f"recipe: unknown field '{strange[0]}'; there is {sorted(known)}")
+        if missing := sorted(needed - set(values)):
+            raise RecipeError(f"recipe: expected the field '{missing[0]}', found none")
+        kept: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
+        return cls(**kept)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a finished run says.
+
+    Args:
+        recipe: all that decided it.
+        metrics: name -> value; fractions, all finite.
+        curve: one entry an epoch: epoch, loss, lr, seconds, images_per_second and any monitor.
+        counts: images and classes of each split, queries without a relevant item, ...
+        fingerprint: of the protocol (who is asked, who is searched, what is right).
+        supervision: "none" (untrained), "unsupervised" or "supervised".
+        seconds: wall time of {"train", "embed", "evaluate"}.
+        environment: commit, versions, processor, threads.
+        finished: ISO 8601, UTC.
+
+    Raises:
+        RunError: a metric that is not finite.
+    """
+
+    recipe: Recipe
+    metrics: Mapping[str, float]
+    curve: Sequence[Mapping[str, float]]
+    counts: Mapping[str, int]
+    fingerprint: str
+    supervision: str
+    seconds: Mapping[str, float]
+    environment: Mapping[str, Any]
+    finished: str
+
+    def __post_init__(self) -> None:
+        for name, value in self.metrics.items():
+            if not math.isfinite(value):
+                raise RunError(f"{self.recipe.key}: {name} is {value}, expected a finite number")

@@ -1,0 +1,149 @@
+"""The loop: it learns, stops and goes on, and ends in the same bits."""
+
+import math
+
+import pytest
+import torch
+from toys import SMALL, toy
+
+from dml_bench import bench, checkpoint, recipes
+from dml_bench.engine import SCHEDULES, Training, rate
+from dml_bench.errors import RecipeError, RunError, UnknownNameError
+from dml_bench.methods.invaspread import Method
+from dml_bench.store import Run
+
+
+class Stopped(Exception):
+    """Stands for whatever ends a process."""
+
+
+def prepared(folder, **said):
+    """A toy training: its pieces, ready to run in `folder`."""
+    dataset = toy()
+    recipe = recipes.resolve({"dataset": "toy", "method": "invaspread", **SMALL, **said}, dataset)
+    stored = Run(folder, recipe)
+    stored.folder.mkdir(parents=True, exist_ok=True)
+    return recipe, dataset, stored, bench.Packs(dataset, recipe, folder / "packs")
+
+
+def trained(folder, **said):
+    recipe, dataset, stored, packs = prepared(folder, **said)
+    model, curve = bench.train(recipe, dataset, packs, stored, device="cpu", say=lambda _: None)
+    return model.state_dict(), curve
+
+
+def same(first, second):
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+@pytest.mark.parametrize("stop_at", [1, 3, 4, 6])
+@pytest.mark.parametrize("options", [{}, {"neighbour": True}], ids=["plain", "neighbour"])
+def test_a_training_that_was_stopped_ends_in_the_same_bits(tmp_path, monkeypatch, stop_at, options):
+    whole, curve = trained(tmp_path / "whole", options=options)
+    monkeypatch.setattr("dml_bench.engine.SAVE_SECONDS", 0.0)
+    taken = 0
+    take = Training._take_step
+
+    def take_or_stop(self, batch):
+        nonlocal taken
+        if taken == stop_at:
+            raise Stopped
+        taken += 1
+        take(self, batch)
+
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        patch.setattr(Training, "_take_step", take_or_stop)
+        trained(tmp_path / "cut", options=options)
+    again, curve_again = trained(tmp_path / "cut", options=options)
+    assert same(whole, again)
+    assert [row["loss"] for row in curve_again] == [row["loss"] for row in curve]
+
+
+def test_a_damaged_state_gives_way_to_the_one_before_it(tmp_path, monkeypatch):
+    whole, _ = trained(tmp_path / "whole")
+    monkeypatch.setattr("dml_bench.engine.SAVE_SECONDS", 0.0)
+    recipe, *_, stored, _ = prepared(tmp_path / "cut")
+    trained(tmp_path / "cut")
+    newest = stored.folder / checkpoint.STATE
+    newest.write_bytes(newest.read_bytes()[:1000])
+    state, note = checkpoint.load_state(stored.folder)
+    assert state["key"] == recipe.key
+    assert "damaged" in note
+    again, _ = trained(tmp_path / "cut")
+    assert same(whole, again)
+
+
+def test_two_runs_of_one_recipe_give_the_same_bits_and_another_seed_others(tmp_path):
+    first, _ = trained(tmp_path / "first")
+    second, _ = trained(tmp_path / "second")
+    third, _ = trained(tmp_path / "third", seed=1)
+    assert same(first, second)
+    assert not same(first, third)
+
+
+def test_a_monitor_changes_no_weight(tmp_path):
+    plain, _ = trained(tmp_path / "plain")
+    watched, curve = trained(tmp_path / "watched", monitor="recall@1")
+    assert same(plain, watched)
+    assert all(0 <= row["recall@1"] <= 1 for row in curve)
+
+
+def test_an_unsupervised_method_trains_alike_whatever_the_labels(tmp_path):
+    dataset = toy()
+    plain, _ = trained(tmp_path / "plain")
+    recipe, _, stored, packs = prepared(tmp_path / "renamed")
+    object.__setattr__(dataset.train, "labels", dataset.train.labels[::-1].copy())
+    model, _ = bench.train(recipe, dataset, packs, stored, device="cpu", say=lambda _: None)
+    assert same(plain, model.state_dict())
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_state_before_it(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("dml_bench.engine.SAVE_SECONDS", 0.0)
+    steps = 0
+
+    def loss(self, vectors, batch):
+        nonlocal steps
+        steps += 1
+        return vectors.sum() * (math.nan if steps == 3 else 1.0)
+
+    monkeypatch.setattr(Method, "loss", loss)
+    recipe, dataset, stored, packs = prepared(tmp_path)
+    with pytest.raises(RunError, match=r"loss became nan in epoch 1, at or before step 3"):
+        bench.train(recipe, dataset, packs, stored, device="cpu", say=lambda _: None)
+    state, _ = checkpoint.load_state(stored.folder)
+    assert state["step"] == 2
+    assert all(torch.isfinite(v).all() for v in state["model"].values())
+
+
+@pytest.mark.parametrize(
+    ("schedule", "epoch", "factor"),
+    [
+        ("constant", 150, 1.0),
+        ("paper-seen", 119, 1.0),
+        ("paper-seen", 120, 0.1),
+        ("paper-seen", 160, 0.01),
+        ("code-seen", 160, 0.05),
+        ("code-seen", 250, 0.01),
+        ("code-unseen", 40, 0.01),
+        ("steps:2=0.5,1=0.7", 1, 0.7),
+        ("steps:2=0.5,1=0.7", 5, 0.5),
+        ("cosine", 0, 1.0),
+        ("cosine", 100, 0.5),
+    ],
+)
+def test_a_schedule_gives_the_factor_of_its_epoch(schedule, epoch, factor):
+    assert rate(schedule, epoch, epochs=200) == pytest.approx(factor)
+
+
+def test_the_schedule_reaches_the_optimiser_and_the_curve(tmp_path):
+    _, curve = trained(tmp_path, schedule="steps:1=0.1")
+    assert [row["lr"] for row in curve] == pytest.approx([0.01, 0.001])
+
+
+def test_an_unknown_schedule_lists_the_known():
+    with pytest.raises(UnknownNameError, match=next(iter(SCHEDULES))):
+        rate("linear", 0, 10)
+    with pytest.raises(RecipeError, match="steps:120=0.1,160=0.01"):
+        rate("steps:120", 0, 10)

@@ -1,0 +1,119 @@
+"""Methods: what each does with what it is given."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from dml_bench import losses
+from dml_bench.errors import UnknownNameError
+from dml_bench.methods import METHODS
+from dml_bench.methods.base import make, options
+from dml_bench.methods.invaspread import Method as InvaSpread
+from dml_bench.methods.triplet_semihard import Method as Triplet
+from dml_bench.types import Batch
+
+
+def drawn(views, size=12, dim=5, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return F.normalize(torch.randn(views, size, dim, generator=generator), dim=-1)
+
+
+def batch(size=12, labels=None):
+    return Batch(torch.zeros(1), torch.arange(size), labels)
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_every_method_says_its_source_and_where_it_differs(name):
+    text = METHODS[name].__doc__
+    assert "Source: " in text
+    assert "Differs from the source: " in text
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_every_method_is_made_from_its_defaults(name):
+    method = METHODS[name].Method
+    made = make(method, {"n_items": 4, "dim": 3, "n_classes": 2}, options(method, {}))
+    assert made.supervision in ("none", "unsupervised", "supervised")
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {},
+        {"form": "paper"},
+        {"temperature": 0.3},
+        {"negative_weight": 2.0},
+        {"negatives": "hard"},
+        {"detach_keys": "no"},
+    ],
+)
+def test_invaspread_hands_its_options_to_the_criterion(chosen):
+    vectors = drawn(2).requires_grad_()
+    said = {**chosen}
+    if "detach_keys" in said:
+        said["detach_keys"] = False
+    expected = losses.invariance_spread(vectors[0], vectors[1], **said)
+    (slope,) = torch.autograd.grad(expected, vectors)
+    found = InvaSpread(12, **chosen).loss(vectors, batch())
+    (found_slope,) = torch.autograd.grad(found, vectors)
+    assert torch.equal(found, expected)
+    assert torch.equal(found_slope, slope)
+
+
+def test_invaspread_does_not_look_at_labels():
+    vectors = drawn(2)
+    labelled = InvaSpread(12).loss(vectors, batch(labels=torch.zeros(12)))
+    assert torch.equal(labelled, InvaSpread(12).loss(vectors, batch()))
+
+
+def test_the_neighbour_stands_in_for_about_half_of_the_second_views():
+    method = InvaSpread(400, neighbour=True)
+    features = 3.0 * drawn(1, 400, dim=8)[0]  # of any length
+    method.begin_epoch(0, 0, lambda: features)
+    second = method.partners()
+    apart = (F.normalize(features, dim=1) @ F.normalize(features, dim=1).T).fill_diagonal_(-2)
+    stands_in = second != np.arange(400)
+    assert 0.4 < stands_in.mean() < 0.6
+    assert np.array_equal(second[stands_in], apart.argmax(dim=1).numpy()[stands_in])
+    method.begin_epoch(1, 0, lambda: features)
+    assert not np.array_equal(second, method.partners())
+
+
+def test_without_neighbours_no_feature_is_ever_computed():
+    method = InvaSpread(4)
+    method.begin_epoch(0, 0, lambda: pytest.fail("computed"))
+    assert method.partners() is None
+
+
+def slow_triplets(vectors, labels, margin):
+    """Every positive pair with every negative that is farther, but by less than the margin."""
+    distance = torch.cdist(vectors, vectors)
+    n, costs = len(vectors), []
+    for a in range(n):
+        for p in range(n):
+            for g in range(n):
+                if a != p and labels[a] == labels[p] and labels[a] != labels[g]:
+                    gap = distance[a, g] - distance[a, p]
+                    if 0 < gap <= margin:
+                        costs.append(margin - gap)
+    return torch.stack([c for c in costs if c > 0]).mean()
+
+
+def test_semi_hard_triplets_are_those_of_the_definition():
+    vectors, labels = drawn(1, 12)[0], torch.arange(12) % 3
+    found = Triplet(margin=0.2).loss(vectors[None], batch(labels=labels))
+    assert found.item() == pytest.approx(slow_triplets(vectors, labels, 0.2).item(), rel=1e-4)
+
+
+def test_a_batch_without_a_triplet_costs_nothing_and_still_has_a_gradient():
+    vectors = torch.eye(4, requires_grad=True)
+    loss = Triplet().loss(vectors[None], batch(labels=torch.arange(4)))
+    loss.backward()
+    assert loss.item() == 0
+    assert torch.equal(vectors.grad, torch.zeros(4, 4))
+
+
+def test_an_unknown_method_lists_the_methods():
+    with pytest.raises(UnknownNameError, match="did you mean 'invaspread'"):
+        METHODS["invasprd"]

@@ -1,0 +1,324 @@
+"""Any vectors in, every metric out: from arrays, and from files that anybody may have written."""
+
+import io
+import pickle
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_torch
+
+from dml_bench import scoring
+from dml_bench.errors import BenchError, EmbeddingsError, MetricError, UnknownNameError
+from dml_bench.neighbours import rank
+from dml_bench.probes import linear_probe, weighted_knn
+from dml_bench.scoring import default_metrics, evaluate, load_embeddings, score
+from dml_bench.types import Embeddings
+
+
+def blobs(size=60, classes=6, dim=5, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(size) % classes)
+    centres = np.random.default_rng(9).normal(size=(classes, dim))
+    return centres[labels] + rng.normal(size=(size, dim)), labels
+
+
+def test_score_gives_every_metric_of_the_protocol():
+    vectors, labels = blobs()
+    found = score(vectors, labels, k=(1, 2, 1000))
+    assert list(found["metrics"]) == default_metrics("unseen", (1, 2, 1000))
+    assert all(0 <= value <= 1 for name, value in found["metrics"].items() if name != "ami")
+    assert found["metrics"]["recall@1000"] == 1.0
+    assert found["counts"] == {
+        "queries": 60,
+        "gallery": 60,
+        "classes": 6,
+        "dimensions": 5,
+        "unanswerable": 0,
+    }
+    assert found["protocol"]["self_excluded_by"] == "id"
+    assert found["protocol"]["kmeans"]["clusters"] == 6
+
+
+def test_score_in_a_gallery_apart():
+    vectors, labels = blobs()
+    gallery, known = blobs(100, seed=1)
+    found = score(
+        vectors, labels, (1, 5), gallery_vectors=gallery, gallery_labels=known, protocol="seen"
+    )
+    query, other = Embeddings(vectors, labels), Embeddings(gallery, known)
+    assert found["metrics"]["knn@200"] == weighted_knn(query, other)
+    assert found["metrics"]["linear"] == linear_probe(other, query)
+    assert found["counts"]["gallery"] == 100
+    assert found["protocol"]["self_excluded_by"] == "not needed (gallery apart)"
+
+
+def test_lists_tensors_and_text_labels_score_the_same():
+    vectors, labels = blobs()
+    expected = score(vectors, labels)["metrics"]
+    words = [f"class {label}" for label in labels]
+    assert score(vectors.tolist(), words)["metrics"] == expected
+    assert score(torch.from_numpy(vectors), torch.from_numpy(labels))["metrics"] == expected
+
+
+def test_text_labels_mean_the_same_class_on_both_sides():
+    answers = [
+        score(np.eye(2), ["a", "b"], (1,), gallery_vectors=np.eye(2), gallery_labels=known)
+        for known in (["b", "c"], ["a", "b"])
+    ]
+    assert answers[0]["counts"]["unanswerable"] == 1
+    assert [a["metrics"]["recall@1"] for a in answers] == [0.0, 1.0]
+    large = np.array([2**64 - 1, 2**64 - 2], np.uint64)
+    same = score(np.eye(2), large, (1,), gallery_vectors=np.eye(2), gallery_labels=large)
+    assert same["metrics"]["recall@1"] == 1.0
+
+
+def test_evaluate_searches_and_clusters_once(monkeypatch):
+    calls = []
+    for name in ("rank", "kmeans"):
+        real = getattr(scoring, name)
+        monkeypatch.setattr(
+            scoring, name, lambda *a, n=name, f=real: (calls.append((n, a[2:])), f(*a))[1]
+        )
+    items = Embeddings(*blobs())
+    values, ranking = evaluate(items, items, ["nmi", "recall@30", "map@r", "ami", "recall@2"])
+    assert [name for name, _ in calls] == ["rank", "kmeans"]
+    assert list(values) == ["nmi", "recall@30", "map@r", "ami", "recall@2"]
+    assert ranking.depth == 30
+    calls.clear()
+    assert evaluate(items, items, ["recall@1", "map@r"])[1].depth == 9  # R of the largest class
+    assert [name for name, _ in calls] == ["rank"]
+
+
+def test_a_deeper_search_changes_no_metric():
+    items = Embeddings(*blobs())
+    shallow, _ = evaluate(items, items, ["recall@1"])
+    deep, ranking = evaluate(items, items, ["recall@1", "recall@50"])
+    assert shallow["recall@1"] == deep["recall@1"]
+    assert np.array_equal(ranking.ids[:, :4], rank(items, items, 4).ids)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "error", "said"),
+    [
+        ({"metrics": ["recall@0"]}, MetricError, "whole number from 1"),
+        ({"metrics": ["reca"]}, UnknownNameError, "no metric 'reca'"),
+        ({"k": [2.5]}, MetricError, "found '2.5'"),
+        ({"protocol": "open"}, MetricError, "'unseen' or 'seen', found 'open'"),
+        ({"protocol": "seen"}, MetricError, "a gallery apart from the queries for linear"),
+        ({"gallery_vectors": np.eye(5)}, EmbeddingsError, "expected 'gallery_labels'"),
+        ({"gallery_labels": [1]}, EmbeddingsError, "expected 'gallery_vectors'"),
+        ({"gallery_ids": [1]}, EmbeddingsError, "expected 'gallery_vectors'"),
+        (
+            {"gallery_vectors": np.eye(3), "gallery_labels": [1, 2, 3]},
+            EmbeddingsError,
+            "of 5 dimensions",
+        ),
+        (
+            {"gallery_vectors": np.eye(5), "gallery_labels": list("abcde")},
+            EmbeddingsError,
+            "one kind on both sides",
+        ),
+        ({"ids": [1] * 60}, EmbeddingsError, "expected 60 different ids, found 1"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_line(keywords, error, said):
+    with pytest.raises(error, match=said) as refused:
+        score(*blobs(), **keywords)
+    assert "\n" not in str(refused.value)
+
+
+def test_nothing_to_search_is_refused():
+    with pytest.raises(MetricError, match="from 1 to 0 neighbours"):
+        score([[1.0, 2.0]], [1])
+    with pytest.raises(MetricError, match="found none in 3; check the labels"):
+        score(np.eye(3), [1, 2, 3])
+
+
+VECTORS, LABELS = blobs()
+ARRAYS = {"vectors": VECTORS.astype(np.float32), "labels": LABELS, "ids": np.arange(60)[::-1]}
+GALLERY = {f"gallery_{name}": values.copy() for name, values in ARRAYS.items()}
+
+
+def parquet(path, columns):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet as writer
+
+    writer.write_table(pyarrow.table(columns), path)
+
+
+def write(path, arrays):
+    """Write arrays in the format that the file's name says."""
+    if path.suffix == ".npz":
+        np.savez(path, **arrays)
+    elif path.suffix == ".safetensors":
+        save_file({n: np.ascontiguousarray(a) for n, a in arrays.items()}, path)
+    else:
+        sides = [p for p in ("", "gallery_") if f"{p}vectors" in arrays]
+        columns = {
+            name: sum((arrays[f"{p}{name}s"].tolist() for p in sides), [])  # noqa: RUF017
+            for name in ("vector", "label", "id")
+            if f"{name}s" in arrays
+        }
+        split = [w for p in sides for w in [p.rstrip("_") or "query"] * len(arrays[f"{p}labels"])]
+        parquet(path, columns | {"split": split})
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors", ".parquet"])
+def test_every_format_gives_back_what_was_saved(suffix, tmp_path):
+    path = tmp_path / f"mine{suffix}"
+    write(path, ARRAYS)
+    query, gallery = load_embeddings(path)
+    expected = Embeddings(ARRAYS["vectors"], LABELS, ARRAYS["ids"])
+    assert gallery is query
+    assert query.vectors.tobytes() == expected.vectors.tobytes()
+    assert np.array_equal(query.labels, LABELS)
+    assert np.array_equal(query.ids, ARRAYS["ids"])
+
+    write(path, ARRAYS | GALLERY)
+    query, gallery = load_embeddings(path)
+    assert gallery is not query
+    assert np.array_equal(gallery.vectors, query.vectors)
+    assert np.array_equal(gallery.labels, LABELS)
+
+
+def test_text_comes_back_from_npz_and_parquet(tmp_path):
+    words = np.array([f"bird {label}" for label in LABELS])
+    names = np.array([f"{n}.jpg" for n in range(60)])
+    np.savez(tmp_path / "a.npz", vectors=VECTORS, labels=words, ids=names, anything=np.ones(3))
+    columns = {"vector": VECTORS.tolist(), "label": words.tolist(), "id": names.tolist()}
+    parquet(tmp_path / "a.parquet", columns)
+    for file in ("a.npz", "a.parquet"):
+        query, _ = load_embeddings(tmp_path / file)
+        assert np.array_equal(query.labels, LABELS)
+        assert query.ids.tolist() == names.tolist()
+
+
+def test_bfloat16_is_read(tmp_path):
+    tensors = {"vectors": torch.from_numpy(VECTORS).bfloat16(), "labels": torch.from_numpy(LABELS)}
+    save_torch(tensors, tmp_path / "half.safetensors")
+    query, _ = load_embeddings(tmp_path / "half.safetensors")
+    assert query.vectors.shape == (60, 5)
+
+
+class Trap:
+    """Says so when it is unpickled."""
+
+    def __reduce__(self):
+        return (pytest.fail, ("a pickle was loaded",))
+
+
+def sprung(path):
+    objects = np.empty(60, object)
+    objects[:] = [Trap() for _ in range(60)]
+    np.savez(path, vectors=VECTORS, labels=objects)
+
+
+def raw(content):
+    return lambda path: path.write_bytes(content)
+
+
+def saved(**arrays):
+    return lambda path: write(path, arrays)
+
+
+def cut(path):
+    write(path, ARRAYS)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flipped(path):
+    np.savez(path, **ARRAYS)
+    content = bytearray(path.read_bytes())
+    content[600] ^= 255
+    path.write_bytes(content)
+
+
+def absurd(path):
+    """A header that claims far more than the file holds."""
+    buffer = io.BytesIO()
+    header = {"descr": "<f8", "fortran_order": False, "shape": (2**44, 2**14)}
+    np.lib.format.write_array_header_1_0(buffer, header)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("vectors.npy", buffer.getvalue())
+
+
+def lone_array(path):
+    with path.open("wb") as file:
+        np.save(file, VECTORS)
+
+
+BAD = [
+    ("a.npz", sprung, "without pickled objects"),
+    ("a.npz", raw(pickle.dumps(Trap())), "without pickled objects"),
+    ("a.npz", raw(b""), "cannot be read"),
+    ("a.npz", raw(b"\x00\xff" * 50), "cannot be read"),
+    ("a.npz", cut, "cannot be read"),
+    ("a.npz", flipped, "cannot be read"),
+    ("a.npz", absurd, "cannot be read"),
+    ("a.npz", lone_array, "cannot be read"),
+    ("a.npz", saved(labels=LABELS), "expected 'vectors', found labels; add it"),
+    ("a.npz", saved(vectors=VECTORS), "expected 'labels', found vectors; add it"),
+    ("a.npz", saved(vectors=VECTORS, label=LABELS), "expected 'labels', found 'label'; rename it"),
+    (
+        "a.npz",
+        saved(vectors=VECTORS, labels=LABELS, galery_vectors=VECTORS),
+        "expected 'gallery_vectors', found 'galery_vectors'",
+    ),
+    ("a.npz", saved(vectors=VECTORS, labels=LABELS[:9]), "expected 60 labels"),
+    ("a.npz", saved(vectors=VECTORS, labels=np.array(3)), r"found shape \(\)"),
+    ("a.npz", saved(vectors=VECTORS * 0, labels=LABELS), "60 zero rows"),
+    ("a.npz", saved(vectors=VECTORS * np.nan, labels=LABELS), "NaN or infinity in 60 rows"),
+    ("a.npz", saved(vectors=VECTORS, labels=LABELS + 0.5), "found float64"),
+    ("a.safetensors", raw(b"\x08\x00\x00\x00\x00\x00\x00\x00{}{}{}{}"), "cannot be read"),
+    ("a.safetensors", raw(b"\xff" * 64), "cannot be read"),
+    ("a.safetensors", cut, "cannot be read"),
+    ("a.safetensors", saved(labels=LABELS), "expected 'vectors'"),
+    ("a.parquet", raw(b"PAR1 no PAR1"), "cannot be read"),
+    ("a.parquet", cut, "cannot be read"),
+    ("a.parquet", lambda p: parquet(p, {"vector": [[1.0]]}), "expected a column 'label'"),
+    (
+        "a.parquet",
+        lambda p: parquet(p, {"vector": [[1.0], [1.0, 2.0]], "label": [1, 2]}),
+        "expected vectors of one length",
+    ),
+    (
+        "a.parquet",
+        lambda p: parquet(p, {"vector": [[1.0], [2.0]], "label": [1, None]}),
+        "a full column 'label', found 1 empty",
+    ),
+    (
+        "a.parquet",
+        lambda p: parquet(p, {"vector": [[1.0], [None]], "label": [1, 2]}),
+        "NaN or infinity in 1 rows",
+    ),
+    (
+        "a.parquet",
+        lambda p: parquet(p, {"vector": [[1.0]], "label": [1], "split": ["train"]}),
+        "'query' or 'gallery', found 'train'",
+    ),
+    ("a.csv", raw(b"1,2"), "expected a file that ends in .npz, .safetensors, .parquet"),
+    ("a", raw(b""), "expected a file that ends in"),
+    ("a.npz", lambda _: None, "expected a file, found none"),
+    ("a.npz", lambda path: path.mkdir(), "expected a file, found none"),
+]
+
+
+@pytest.mark.parametrize(("name", "make", "said"), BAD)
+def test_a_bad_file_gives_one_clear_line(name, make, said, tmp_path):
+    make(tmp_path / name)
+    with pytest.raises(BenchError, match=said) as refused:
+        load_embeddings(tmp_path / name)
+    assert isinstance(refused.value, EmbeddingsError)
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 600
+
+
+def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
+    (tmp_path / "a.parquet").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(EmbeddingsError, match=r"pip install 'dml_bench\[parquet\]'"):
+        load_embeddings(tmp_path / "a.parquet")
