@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     return max((failure.status for failure in failures), default=0)
 
 
-def report_(args: argparse.Namespace) -> int:
+def report_tables(args: argparse.Namespace) -> int:
     """Write the tables of all stored runs."""
     results = store.finished_runs(args.results)
     records = store.published_runs(args.results) if args.published else []
@@ -266,4 +266,4 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-__all__ = ["BenchError", "evaluate", "fetch", "list_parts", "report_", "run", "train"]
+__all__ = ["BenchError", "evaluate", "fetch", "list_parts", "report_tables", "run", "train"]

@@ -5,7 +5,7 @@ draws give the same pixels wherever and whenever they are used.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dml_bench import draws
+from dml_bench.errors import RecipeError
 from dml_bench.registry import unknown
 from dml_bench.types import Floats
 
@@ -99,9 +100,23 @@ def random_crop(images: Tensor, u: Tensor, size: int) -> Tensor:
 
 
 def centre_crop(images: Tensor, size: int) -> Tensor:
-    """Cut the middle square of `size` pixels, as every test image is cut."""
+    """Cut the middle square of `size` pixels, as every test image is cut.
+
+    Raises:
+        RecipeError: the images are smaller than that.
+    """
+    check_crop(images.shape, size)
     top, left = ((side - size + 1) // 2 for side in images.shape[-2:])
     return images[..., top : top + size, left : left + size]
+
+
+def check_crop(shape: Sequence[int], size: int) -> None:
+    """Refuse a crop that is larger than the images, whose shape is (..., H, W)."""
+    if min(shape[-2:]) < size:
+        raise RecipeError(
+            f"expected a crop within the images, found crop {size} of {shape[-1]} x {shape[-2]}"
+            " pixels; set a smaller crop or a larger resize"
+        )
 
 
 def affine(images: Tensor, u: Tensor, size: int) -> Tensor:

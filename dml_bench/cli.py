@@ -127,7 +127,7 @@ def _add_report(commands: "Commands") -> None:
         "--published", action="store_true", help="show the project's published records beside them"
     )
     _root(p, "results")
-    p.set_defaults(command="report")
+    p.set_defaults(command="report_tables")
 
 
 def _add_list(commands: "Commands") -> None:

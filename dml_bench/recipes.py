@@ -62,6 +62,7 @@ SMALL: Mapping[str, Any] = {  # letters: no flip, no colour; minutes on two core
     "backbone": "conv4",
     "weights": "none",
     "resize": 0,
+    "crop": 0,
     "augmentation": "affine",
     "batch": 128,
     "epochs": 6,

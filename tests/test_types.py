@@ -231,7 +231,7 @@ def test_key_ignores_what_does_not_decide_the_number():
 
 def test_a_key_is_a_file_name_that_a_person_reads():
     key = changed(dataset="my data/../x", backbone="timm/vit").key
-    assert key.startswith("my_data_.._x-triplet-timm_vit-s0-")
+    assert key.startswith("x-triplet-timm_vit-s0-")
     assert "/" not in key
 
 

@@ -104,11 +104,7 @@ def _check(pixels: Pixels, labels: Ints | None, recipe: Recipe) -> None:
             f"expected at least one batch of {recipe.batch} images, found {len(pixels)} images;"
             " set a smaller batch"
         )
-    if min(pixels.shape[2:]) < recipe.crop:
-        raise RecipeError(
-            f"expected a crop within the images, found crop {recipe.crop} of"
-            f" {pixels.shape[3]} x {pixels.shape[2]} pixels; set a smaller crop or a larger resize"
-        )
+    augment.check_crop(pixels.shape, recipe.crop)
     if recipe.per_class and (labels is None or recipe.batch % recipe.per_class):
         raise RecipeError(
             f"expected per_class to divide the batch of a supervised method, found per_class"

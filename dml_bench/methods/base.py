@@ -111,5 +111,5 @@ def choice(name: str, value: str, known: tuple[str, ...]) -> None:
 
 def buffer(ids: Tensor) -> Ints:
     """Return a buffer of row numbers as an array."""
-    rows: Ints = ids.cpu().to(torch.int64).numpy()
+    rows: Ints = ids.cpu().to(torch.int64).numpy().copy()
     return rows

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# The front door: sets up once, makes the runs of a suite that are missing, prints its tables.
+#
+#     ./run_all.sh [SUITE ...] [OPTION ...]        default: quick
+#
+#     SUITE          what it is                                                    needs
+#     quick          glyphs, the embedded dataset: every method, 5 minutes         nothing
+#     crops          birds and cars, cut out, from a pretrained EfficientNet-Lite  cub100_crops, cars196_crops
+#     cifar10-jpeg   two epochs of InvaSpread beside the paper's 60 %              cifar10_jpeg
+#     paper          every table of the paper: all that follow                     an accelerator, days
+#     paper-cifar10  seen classes: CIFAR-10, weighted kNN                          dml-bench fetch cifar10
+#     paper-stl10    seen classes: STL-10, linear and kNN                          dml-bench fetch stl10
+#     paper-cub200   unseen classes: CUB-200-2011, Recall@K and NMI                dml-bench fetch cub200
+#     paper-sop      unseen classes: Stanford Online Products                      dml-bench fetch sop
+#     paper-cars196  unseen classes: Cars196                                       dml-bench fetch cars196
+#     FILE.toml      your own
+#
+# Options are those of `dml-bench run`: --device, --data-root, --results, --seed, --set NAME=VALUE.
+# Reads datasets/ and writes results/ of this repository; results/tables/ holds the tables.
+# A second call makes nothing anew. The set-up is in .ci/environment.sh.
+
+set -euo pipefail
+case ${1:-} in
+-h | --help)
+    sed -n '2,/^$/s/^#\( \|$\)//p' "$0"
+    exit
+    ;;
+'' | -*) set -- quick "$@" ;;
+esac
+
+# shellcheck source=.ci/environment.sh
+. "$(dirname -- "$0")/.ci/environment.sh"
+set_up all
+if [ "$PWD" != "$ROOT" ]; then # called from elsewhere: your paths stay relative to there
+    set -- --data-root "$ROOT/datasets" --results "$ROOT/results" "$@"
+fi
+exec "$PYTHON" -m dml_bench run "$@"

@@ -1,0 +1,127 @@
+"""The package is built in floors: imports point down, and third parties have homes."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import dml_bench
+
+FLOORS = [
+    {"errors"},
+    {"types", "registry", "dist", "atomic", "environment", "progress", "weights", "published"},
+    {"neighbours", "agreement", "store", "suites", "statistics", "draws", "backbones", "rows"},
+    {"clusters", "probes", "augment", "losses", "preprocessing", "files"},
+    {"metrics", "models"},
+    {"scoring", "data"},
+    {"methods", "embed", "checkpoint"},
+    {"engine"},
+    {"recipes"},
+    {"typeset", "plots"},
+    {"bench", "report", "page"},
+    {"actions"},
+    {"cli"},
+    {"evaluate", "train", "__main__"},
+]
+HOMES = {
+    "faiss": {"neighbours", "clusters"},
+    "torch.distributed": {"dist"},
+    "matplotlib": {"plots", "data/glyphs"},
+    "pandas": {"report"},
+    "pyarrow": {"files"},
+    "pytorch_metric_learning": {"methods"},
+}
+PACKAGE = Path(dml_bench.__file__).parent
+FLOOR = {part: number for number, parts in enumerate(FLOORS) for part in parts}
+SOURCES = {
+    path.relative_to(PACKAGE).with_suffix("").as_posix(): path.read_text(encoding="utf-8")
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+
+
+def imports(text: str) -> Iterator[str]:
+    """Every dotted name that a source imports, inside functions too, or reaches through `torch`."""
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=module, names=names, level=level):
+                yield from (f"{'.' * level}{module or ''}.{alias.name}" for alias in names)
+            case ast.Attribute(value=ast.Name(id="torch"), attr=attribute):
+                yield f"torch.{attribute}"
+
+
+def parts(text: str) -> set[str]:
+    """The package's own parts that a source imports."""
+    names = {name.split(".")[1] for name in imports(text) if name.startswith("dml_bench.")}
+    return names - set(dml_bench.__all__)  # the package's own names are no parts
+
+
+def upward(sources: dict[str, str]) -> list[str]:
+    return [
+        f"{name} imports {other}"
+        for name, text in sources.items()
+        if (me := name.split("/")[0]) != "__init__"
+        for other in sorted(parts(text) - {me})
+        if me in FLOOR and other in FLOOR and FLOOR[other] >= FLOOR[me]
+    ]
+
+
+def strangers(library: str, sources: dict[str, str]) -> list[str]:
+    """The sources outside the library's homes that import it."""
+    homes = HOMES[library]
+    return [
+        name
+        for name, text in sources.items()
+        if not {name, name.split("/")[0]} & homes
+        and any(f"{found}.".startswith(f"{library}.") for found in imports(text))
+    ]
+
+
+def test_every_part_has_a_floor():
+    here = {name.split("/")[0] for name in SOURCES} - {"__init__"}
+    used = set().union(*map(parts, SOURCES.values()))
+    homeless = sorted((here | used) - set(FLOOR))
+    assert homeless == [], f"give it a floor in FLOORS, or a name that is there: {homeless}"
+
+
+def test_no_part_has_two_floors():
+    assert len(FLOOR) == sum(map(len, FLOORS))
+
+
+def test_imports_point_down():
+    assert upward(SOURCES) == []
+
+
+def test_an_import_that_points_up_is_seen_inside_a_function_too():
+    assert upward({"metrics": "def score():\n    from dml_bench import bench"}) == [
+        "metrics imports bench"
+    ]
+
+
+def test_imports_are_written_in_full():
+    dotted = {name for name, text in SOURCES.items() if any(i[0] == "." for i in imports(text))}
+    assert dotted == set(), "a relative import hides its floor; write dml_bench.<part>"
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_third_parties_have_homes(library):
+    assert strangers(library, SOURCES) == [], f"{library} belongs in {sorted(HOMES[library])}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import torch.distributed",
+        "from torch import distributed",
+        "from torch.distributed import all_gather",
+        "import torch\n\ndef f(x):\n    torch.distributed.barrier()",
+    ],
+)
+def test_a_third_party_away_from_home_is_seen(text):
+    assert strangers("torch.distributed", {"engine": text, "dist": text}) == ["engine"]
+
+
+def test_no_file_is_named_for_nothing_in_particular():
+    assert {Path(name).name for name in SOURCES} & {"utils", "common", "helpers", "misc"} == set()
