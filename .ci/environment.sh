@@ -11,7 +11,7 @@
 #     .venv/.dml_bench-dev-<digest>  written last; the digest is of pyproject.toml and
 #                                    constraints.txt, so a change of either installs anew
 #     .venv/.unfinished              there while pip works; found later, all is made again
-#     .venv/install.log              what pip said
+#     .venv/install.log              what pip complained of
 #     .venv/lock                     held by the one set-up that may work
 #
 # A failure is one line on stderr, and exit status 2.
@@ -127,8 +127,7 @@ install() { # all|dev
 }
 
 run_pip() { # all|dev
-    # shellcheck disable=SC2094 # both append to the log
-    (cd -- "$ROOT" && "$VENV/bin/python" -m pip --no-input --disable-pip-version-check --log "$LOG" \
+    (cd -- "$ROOT" && "$VENV/bin/python" -m pip --no-input --disable-pip-version-check \
         install --root-user-action=ignore -c constraints.txt -e ".[$1]" 1>&2 2>>"$LOG")
 }
 
@@ -137,13 +136,13 @@ explain() {
     local free why
     free=$(df -Pk -- "$VENV" | awk 'NR == 2 { print int($4 / 1024) }')
     if [ "$free" -lt 100 ] || logged 'No space left on device|Errno 28|Disk quota exceeded'; then
-        fail "expected room for the packages, found a full disk ($free MB free here); free some, or point TMPDIR and PIP_CACHE_DIR to a larger one; the full log is .venv/install.log"
+        fail "expected room for the packages, found a full disk ($free MB free here); free some, or point TMPDIR and PIP_CACHE_DIR to a larger one; all that pip complained of is in .venv/install.log"
     fi
     if logged 'NewConnectionError|ConnectTimeout|ReadTimeout|Max retries exceeded|name resolution|Network is unreachable|Connection refused|ProxyError|connection broken|SSLError'; then
-        fail "expected to reach the package registry, found no way there; connect to the network (or set pip's proxy) and call this again; the full log is .venv/install.log"
+        fail "expected to reach the package registry, found no way there; connect to the network (or set pip's proxy) and call this again; all that pip complained of is in .venv/install.log"
     fi
     why=$(grep -oE '(ERROR|Error): .*' "$LOG" 2>/dev/null | tail -n 1 | cut -c 1-300) || true
-    fail "expected pip to install dml_bench, found '${why:-no reason given}'; mend that and call this again; the full log is .venv/install.log"
+    fail "expected pip to install dml_bench, found '${why:-no reason given}'; mend that and call this again; all that pip complained of is in .venv/install.log"
 }
 
 logged() { # PATTERN

@@ -13,7 +13,6 @@ from rich.console import Console
 from dml_bench import bench, checkpoint, data, recipes, report, scoring, store, suites
 from dml_bench.atomic import atomic_write, to_json
 from dml_bench.backbones import backbone_names
-from dml_bench.data import pull
 from dml_bench.errors import BenchError, RecipeError
 from dml_bench.files import load_embeddings
 from dml_bench.methods import METHODS
@@ -26,6 +25,8 @@ FORMATS = ("table", "csv", "md", "json", "tex")
 
 def fetch(args: argparse.Namespace) -> int:
     """Download datasets, or check what is there."""
+    from dml_bench.data import pull
+
     for name in args.dataset:
         (pull.check if args.check else pull.fetch)(name, args.data_root, say=_say)
     return 0

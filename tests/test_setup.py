@@ -40,7 +40,7 @@ GOOD = {
     "ACTIVE_TOOLS": "no",
     "PIP_SAYS": "",
 }
-INSTALL_LOG = "the full log is .venv/install.log"
+INSTALL_LOG = "all that pip complained of is in .venv/install.log"
 
 
 class Copy:
