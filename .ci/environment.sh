@@ -138,7 +138,7 @@ explain() {
     if [ "$free" -lt 100 ] || logged 'No space left on device|Errno 28|Disk quota exceeded'; then
         fail "expected room for the packages, found a full disk ($free MB free here); free some, or point TMPDIR and PIP_CACHE_DIR to a larger one; all that pip complained of is in .venv/install.log"
     fi
-    if logged 'NewConnectionError|ConnectTimeout|ReadTimeout|Max retries exceeded|name resolution|Network is unreachable|Connection refused|ProxyError|connection broken|SSLError'; then
+    if logged 'NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|Max retries exceeded|name resolution|Name or service not known|Network is unreachable|Connection refused|ProxyError|connection broken|SSLError'; then
         fail "expected to reach the package registry, found no way there; connect to the network (or set pip's proxy) and call this again; all that pip complained of is in .venv/install.log"
     fi
     why=$(grep -oE '(ERROR|Error): .*' "$LOG" 2>/dev/null | tail -n 1 | cut -c 1-300) || true

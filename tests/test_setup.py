@@ -298,7 +298,7 @@ def test_run_all_is_a_table_of_contents_of_the_suites():
 # --- what the repository says ---------------------------------------------------------------
 
 MACHINE = re.compile(
-    r"(?<![\w.~/-])/(?:root|Users|work|home(?!/ada/))/[\w.]"  # a path of one machine; ada is invented
+    r"(?<![\w.~/-])/(?:root|Users|work|home(?!/ada/))/[\w.]"  # one machine; ada is invented
     r"|\bpypi[.]org|pythonhosted[.]org|download[.]pytorch[.]org/whl|--(?:extra-)?index-url"
 )
 
