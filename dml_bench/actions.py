@@ -2,12 +2,11 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from rich.console import Console
 
 from dml_bench import bench, checkpoint, data, recipes, report, scoring, store, suites
@@ -16,20 +15,11 @@ from dml_bench.backbones import backbone_names
 from dml_bench.errors import BenchError, RecipeError
 from dml_bench.files import load_embeddings
 from dml_bench.methods import METHODS
-from dml_bench.metrics import metric_names
+from dml_bench.metrics import metric, metric_names
 from dml_bench.registry import unknown
 from dml_bench.types import Recipe, RunResult
 
 FORMATS = ("table", "csv", "md", "json", "tex")
-
-
-def fetch(args: argparse.Namespace) -> int:
-    """Download datasets, or check what is there."""
-    from dml_bench.data import pull
-
-    for name in args.dataset:
-        (pull.check if args.check else pull.fetch)(name, args.data_root, say=_say)
-    return 0
 
 
 def train(args: argparse.Namespace) -> int:
@@ -88,6 +78,8 @@ def report_tables(args: argparse.Namespace) -> int:
 
 def evaluate(args: argparse.Namespace) -> int:
     """Score a file of embeddings, a checkpoint, or every stored run of a dataset."""
+    for name in _with_recalls(args.metrics or (), args):
+        metric(name)  # a mistyped name shows before any work
     if args.embeddings:
         return _evaluate_file(args)
     formats = _formats(args, "table")
@@ -109,7 +101,7 @@ def _evaluate_file(args: argparse.Namespace) -> int:
         "unseen" if alone else "seen", args.k or (1, 2, 4, 8)
     )
     found = scoring.report(query, gallery, _with_recalls(names, args))
-    frame = pd.DataFrame([{"embeddings": args.embeddings.name, **found["metrics"]}])
+    frame = report.one_line({"method": args.embeddings.name, **found["metrics"]})
     for form in formats:
         print(to_json(found).rstrip() if form == "json" else _plain(frame, form))
     stem = args.results / "evaluations" / args.embeddings.stem
@@ -123,13 +115,13 @@ def _evaluate_file(args: argparse.Namespace) -> int:
     return 0
 
 
-def _plain(frame: pd.DataFrame, form: str) -> str:
+def _plain(frame: report.Frame, form: str) -> str:
     writers = {"csv": report.to_csv, "tex": report.to_latex}
     return writers.get(form, report.to_markdown)(frame)
 
 
 def _of_dataset(args: argparse.Namespace) -> list[RunResult]:
-    """Return the runs of a dataset with the metrics asked for; an untrained one if there is none."""
+    """Return a dataset's runs with the metrics asked for; an untrained one if there is none."""
     dataset = data.load(args.dataset, args.data_root)
     said = _said(args, {})
     found = [
@@ -165,8 +157,10 @@ def _untrained(args: argparse.Namespace, said: dict[str, Any]) -> RunResult:
         {**said, "dataset": args.dataset, "method": "invaspread"}, dataset, device=device
     )
     method = "random" if whole.weights == "none" else "init"
+    fixed = METHODS[method].Method.defaults  # no epochs and no augmentation, whatever was said
+    kept = {name: value for name, value in said.items() if name not in fixed}
     recipe = recipes.resolve(
-        {**said, "dataset": args.dataset, "method": method}, dataset, device=device
+        {**kept, "dataset": args.dataset, "method": method}, dataset, device=device
     )
     return bench.run(recipe, dataset, args.results, device=device, say=_say)
 
@@ -219,19 +213,19 @@ def _only_dataset(said: dict[str, Any]) -> dict[str, Any]:
 
 def list_parts(args: argparse.Namespace) -> int:
     """Print what there is of one kind, a line each."""
-    lines = {
+    listings: dict[str, Callable[[], list[str]]] = {
         "datasets": lambda: [
             f"{name:16} {state}" for name, state in data.available(args.data_root).items()
         ],
         "methods": lambda: [f"{name:16} {METHODS[name].Method.supervision}" for name in METHODS],
         "backbones": backbone_names,
-        "metrics": metric_names,
+        "metrics": lambda: list(metric_names),
         "suites": lambda: [f"{name:16} {suites.load(name).title}" for name in suites.names()],
         "runs": lambda: [
             f"{r.recipe.key}  {r.finished}" for r in store.finished_runs(args.results)
         ],
-    }[args.kind]()
-    for line in lines:
+    }
+    for line in listings[args.kind]():
         print(line)
     return 0
 
@@ -267,4 +261,4 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-__all__ = ["BenchError", "evaluate", "fetch", "list_parts", "report_tables", "run", "train"]
+__all__ = ["BenchError", "evaluate", "list_parts", "report_tables", "run", "train"]

@@ -120,7 +120,7 @@ def check_crop(shape: Sequence[int], size: int) -> None:
 
 
 def affine(images: Tensor, u: Tensor, size: int) -> Tensor:
-    """Turn by up to 20 degrees, scale by .75 to 1.25 a side, shear by up to .3, shift by up to 10 %.
+    """Turn by up to 20 degrees, scale by .75 to 1.25, shear by up to .3, shift by up to 10 %.
 
     For letters, which no flip or colour leaves the same.
 

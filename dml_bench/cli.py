@@ -1,4 +1,4 @@
-"""The commands: fetch, train, evaluate, run, report, list."""
+"""The commands: train, evaluate, run, report, list."""
 
 import argparse
 import sys
@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="example: dml-bench run quick",
     )
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (_add_fetch, _add_train, _add_evaluate, _add_run, _add_report, _add_list):
+    for add in (_add_train, _add_evaluate, _add_run, _add_report, _add_list):
         add(commands)
     return top
 
@@ -64,17 +64,6 @@ def _command(commands: "Commands", name: str, about: str, example: str) -> argpa
         description=f"{about[0].upper()}{about[1:]}.",
         epilog=f"example: {example}",
     )
-
-
-def _add_fetch(commands: "Commands") -> None:
-    p = _command(
-        commands, "fetch", "download a dataset, or check the one that is there",
-        "dml-bench fetch cub200",
-    )  # fmt: skip
-    p.add_argument("dataset", nargs="+", help="names; see dml-bench list datasets")
-    p.add_argument("--check", action="store_true", help="verify what is there, fetch nothing")
-    _root(p, "data")
-    p.set_defaults(command="fetch")
 
 
 def _add_train(commands: "Commands") -> None:

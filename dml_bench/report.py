@@ -29,6 +29,7 @@ from dml_bench.rows import (
 )
 from dml_bench.types import Recipe, RunResult
 
+Frame = pd.DataFrame
 NOTE = "Metrics in per cent; with several seeds the mean ± the standard deviation over them."
 
 
@@ -102,6 +103,11 @@ def tidy(results: Sequence[RunResult], records: Sequence[RunResult] = ()) -> pd.
             expected = recipe.expect.get(metric)
             lines.append({**about, "metric": metric, "value": value, "published": expected})
     return pd.DataFrame(lines)
+
+
+def one_line(values: Mapping[str, Any]) -> Frame:
+    """Return a table with one line."""
+    return pd.DataFrame([dict(values)])
 
 
 def to_csv(frame: pd.DataFrame) -> str:

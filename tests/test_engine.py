@@ -13,7 +13,7 @@ from dml_bench.methods.invaspread import Method
 from dml_bench.store import Run
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """Stands for whatever ends a process."""
 
 
@@ -47,13 +47,14 @@ def test_a_training_that_was_stopped_ends_in_the_same_bits(tmp_path, monkeypatch
     def take_or_stop(self, batch):
         nonlocal taken
         if taken == stop_at:
-            raise Stopped
+            raise StoppedError
         taken += 1
         take(self, batch)
 
-    with monkeypatch.context() as patch, pytest.raises(Stopped):
-        patch.setattr(Training, "_take_step", take_or_stop)
+    monkeypatch.setattr(Training, "_take_step", take_or_stop)
+    with pytest.raises(StoppedError):
         trained(tmp_path / "cut", options=options)
+    monkeypatch.setattr(Training, "_take_step", take)
     again, curve_again = trained(tmp_path / "cut", options=options)
     assert same(whole, again)
     assert [row["loss"] for row in curve_again] == [row["loss"] for row in curve]
@@ -145,5 +146,5 @@ def test_the_schedule_reaches_the_optimiser_and_the_curve(tmp_path):
 def test_an_unknown_schedule_lists_the_known():
     with pytest.raises(UnknownNameError, match=next(iter(SCHEDULES))):
         rate("linear", 0, 10)
-    with pytest.raises(RecipeError, match="steps:120=0.1,160=0.01"):
+    with pytest.raises(RecipeError, match=r"steps:120=0\.1,160=0\.01"):
         rate("steps:120", 0, 10)

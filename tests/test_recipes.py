@@ -70,7 +70,7 @@ def test_the_seen_protocol_is_the_papers():
 
 
 def test_features_without_a_head_are_as_wide_as_the_backbone():
-    assert resolved(method="pixels", **{k: v for k, v in PLAIN.items()}).dim == 16 * 16 * 3
+    assert resolved(method="pixels", **PLAIN).dim == 16 * 16 * 3
 
 
 PLAIN = {"backbone": "pixels", "augmentation": "none", "epochs": 0, "head": "none"}

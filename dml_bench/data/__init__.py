@@ -17,3 +17,13 @@ def load(name: str, root: Path) -> Dataset:
     if (root / name / "dataset.toml").is_file():
         return folder.load(root / name)
     raise unknown("dataset", name, DATASETS)
+
+
+def available(root: Path) -> dict[str, str]:
+    """Return each dataset's name and whether it is present: the built-in ones, then the folders.
+
+    Args:
+        root: the data root; every folder in it with a `dataset.toml` is a dataset.
+    """
+    folders = sorted(path.parent.name for path in root.glob("*/dataset.toml"))
+    return dict.fromkeys([*DATASETS, *folders], "present")

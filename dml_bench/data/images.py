@@ -51,4 +51,4 @@ class Array:
 
     def signature(self) -> str:
         """Return a hash of the bytes."""
-        return hashlib.sha256(np.ascontiguousarray(self.pixels)).hexdigest()
+        return hashlib.sha256(np.ascontiguousarray(self.pixels).data).hexdigest()

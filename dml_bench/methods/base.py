@@ -71,7 +71,7 @@ def options(method: type[BaseMethod], given: Mapping[str, Any]) -> dict[str, Any
     """
     signature = inspect.signature(method.__init__).parameters.values()
     known = {p.name: p.default for p in signature if p.name not in ("self", *GIVEN)}
-    for name, value in given.items():
+    for name in given:
         if name not in known:
             raise unknown(f"option of {method.__module__.rpartition('.')[2]}", name, known)
     return {**known, **{name: _like(name, value, known[name]) for name, value in given.items()}}
