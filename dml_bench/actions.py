@@ -12,6 +12,7 @@ from rich.console import Console
 from dml_bench import bench, checkpoint, data, recipes, report, scoring, store, suites
 from dml_bench.atomic import atomic_write, to_json
 from dml_bench.backbones import backbone_names
+from dml_bench.data import fetch as bring
 from dml_bench.errors import BenchError, RecipeError
 from dml_bench.files import load_embeddings
 from dml_bench.methods import METHODS
@@ -20,6 +21,13 @@ from dml_bench.registry import unknown
 from dml_bench.types import Recipe, RunResult
 
 FORMATS = ("table", "csv", "md", "json", "tex")
+
+
+def fetch(args: argparse.Namespace) -> int:
+    """Bring a dataset, or verify the one that is there."""
+    act = bring.check if args.check else bring.fetch
+    act(args.dataset, args.data_root, say=_say)
+    return 0
 
 
 def train(args: argparse.Namespace) -> int:
@@ -261,4 +269,4 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-__all__ = ["BenchError", "evaluate", "list_parts", "report_tables", "run", "train"]
+__all__ = ["BenchError", "evaluate", "fetch", "list_parts", "report_tables", "run", "train"]

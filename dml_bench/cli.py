@@ -1,4 +1,4 @@
-"""The commands: train, evaluate, run, report, list."""
+"""The commands: fetch, train, evaluate, run, report, list."""
 
 import argparse
 import sys
@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="example: dml-bench run quick",
     )
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (_add_train, _add_evaluate, _add_run, _add_report, _add_list):
+    for add in (_add_fetch, _add_train, _add_evaluate, _add_run, _add_report, _add_list):
         add(commands)
     return top
 
@@ -66,12 +66,23 @@ def _command(commands: "Commands", name: str, about: str, example: str) -> argpa
     )
 
 
+def _add_fetch(commands: "Commands") -> None:
+    p = _command(commands, "fetch", "bring a dataset to the data root", "dml-bench fetch cub200")
+    p.add_argument("dataset", help="see dml-bench list datasets")
+    p.add_argument(
+        "--check", action="store_true",
+        help="fetch nothing; verify digests, counts, and that every image decodes",
+    )  # fmt: skip
+    _root(p, "data")
+    p.set_defaults(command="fetch")
+
+
 def _add_train(commands: "Commands") -> None:
     p = _command(
         commands, "train", "train one method on one dataset, embed and score",
         "dml-bench train --dataset glyphs --method invaspread --set epochs=2 --set form=paper",
     )  # fmt: skip
-    p.add_argument("--dataset", required=True, help="a name, or a folder with a dataset.toml")
+    p.add_argument("--dataset", required=True, help="see dml-bench list datasets")
     p.add_argument("--method", required=True, help="see dml-bench list methods")
     p.add_argument(
         "--no-resume", action="store_true", help="begin anew where a stopped run would go on"

@@ -70,7 +70,11 @@ SMALL: Mapping[str, Any] = {  # letters: no flip, no colour; minutes on two core
     "schedule": "cosine",
     "precision": "fp32",
 }
-DATASETS: Mapping[str, Mapping[str, Any]] = {"glyphs": SMALL, "omniglot": SMALL}
+TINY: Mapping[str, Any] = {  # unseen classes at 32 x 32: the paper's recipe for that size
+    **PROTOCOLS["seen"],
+    "crop": 0,
+}
+DATASETS: Mapping[str, Mapping[str, Any]] = {"glyphs": SMALL, "omniglot": SMALL, "cifar100": TINY}
 KINDS: Mapping[Any, tuple[type, ...]] = {float: (int, float), int: (int,), str: (str,)}
 LEAST: Mapping[str, float] = {
     "dim": 1, "resize": 0, "crop": 1, "batch": 2, "per_class": 0, "epochs": 0, "seed": 0,
@@ -105,6 +109,11 @@ def resolve(said: Mapping[str, Any], dataset: Dataset, *, device: str = "cpu") -
     _fill(values, dataset, device)
     recipe = Recipe.from_dict({name: _as_kind(name, value) for name, value in values.items()})
     _check(recipe, method)
+    if method.supervision == "supervised" and not dataset.train.labelled:
+        raise RecipeError(
+            f"method {recipe.method}: expected a label for every training image, found some"
+            f" without one in {recipe.dataset}; take a dataset that has them"
+        )
     return recipe
 
 

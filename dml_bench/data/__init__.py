@@ -2,28 +2,72 @@
 
 from pathlib import Path
 
-from dml_bench.data import folder
+from dml_bench.data import folder, places
+from dml_bench.errors import DataError
 from dml_bench.registry import Catalogue, unknown
 from dml_bench.types import Dataset
 
-DATASETS = Catalogue("dataset", "dml_bench.data", "glyphs")
+DATASETS = Catalogue(
+    "dataset",
+    "dml_bench.data",
+    "glyphs",
+    "cub200",
+    "sop",
+    "cars196",
+    "cifar10",
+    "stl10",
+    "stl10_105k",
+    "cifar100",
+    "flowers102",
+)
 
 
 def load(name: str, root: Path) -> Dataset:
-    """Return a dataset by name."""
+    """Return a dataset by name.
+
+    Args:
+        name: one of `DATASETS`, or a folder in `root` that holds a `dataset.toml`.
+        root: the data root.
+
+    Raises:
+        UnknownNameError: no such dataset; the message lists what there is.
+        DataError: it is not there, or not what it says it is.
+    """
     if name in DATASETS:
         dataset: Dataset = DATASETS[name].load(root)
         return dataset
-    if (root / name / "dataset.toml").is_file():
-        return folder.load(root / name)
-    raise unknown("dataset", name, DATASETS)
+    if name not in folders(root):
+        raise unknown("dataset", name, [*DATASETS, *folders(root)])
+    return folder.load(root / name)
+
+
+def folders(root: Path) -> list[str]:
+    """Return the names of the folders in the data root that hold a `dataset.toml`.
+
+    Raises:
+        DataError: one of them has the name of a built-in dataset.
+    """
+    found = sorted(path.parent.name for path in root.glob("*/dataset.toml"))
+    for name in found:
+        if name in DATASETS:
+            raise DataError(
+                f"{root / name}: expected a name that is not taken, found '{name}', which is built"
+                " in; rename the folder"
+            )
+    return found
 
 
 def available(root: Path) -> dict[str, str]:
-    """Return each dataset's name and whether it is present: the built-in ones, then the folders.
+    """Return each dataset's name and "present" or "absent": the built-in ones, then the folders.
 
     Args:
         root: the data root; every folder in it with a `dataset.toml` is a dataset.
     """
-    folders = sorted(path.parent.name for path in root.glob("*/dataset.toml"))
-    return dict.fromkeys([*DATASETS, *folders], "present")
+    return {name: state(name, root) for name in DATASETS} | dict.fromkeys(folders(root), "present")
+
+
+def state(name: str, root: Path) -> str:
+    """Return "present" or "absent": whether a built-in dataset's files are there."""
+    part = DATASETS[name]
+    place = getattr(part, "FOLDER", name)
+    return "present" if places.present(place, root, part.ORIGIN) else "absent"

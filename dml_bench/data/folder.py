@@ -1,35 +1,193 @@
-"""Any folder with a `dataset.toml`."""
+"""Any folder with a `dataset.toml`: a dataset of one's own, without a line of code."""
 
 import csv
 import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from dml_bench.data.images import Files
+from dml_bench.data.splits import check_counts
+from dml_bench.errors import DataError
+from dml_bench.registry import unknown
 from dml_bench.types import Dataset, Split
+
+NEEDED = ("path", "label", "split")
+SPLITS = ("train", "test")
+COUNTS = ("images", "train_images", "train_classes", "test_images", "test_classes")
+KINDS: Mapping[str, type] = {"recall_at": list, "expect": dict}
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a `dataset.toml` says.
+
+    Args:
+        name: of the dataset; the folder's own.
+        listing: a CSV file beside it, with the columns path, label and split, and class_name if
+            classes have names that a person reads.
+        protocol: "unseen" or "seen".
+        title: as in a heading; the name if it is left out.
+        recall_at: the Ks of Recall@K that tables print.
+        expect: counts to check: any of images, train_images, train_classes, test_images and
+            test_classes.
+        source: who made it, where, when.
+        licence: what the pictures may be used for.
+        note: anything that a reader of its figures should know.
+    """
+
+    name: str
+    listing: str
+    protocol: str
+    title: str = ""
+    recall_at: tuple[int, ...] = (1, 2, 4, 8)
+    expect: Mapping[str, int] | None = None
+    source: str = ""
+    licence: str = ""
+    note: str = ""
 
 
 def load(folder: Path) -> Dataset:
-    """Read the dataset of a folder."""
-    said = tomllib.loads((folder / "dataset.toml").read_text(encoding="utf-8"))
-    with (folder / said["listing"]).open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    splits = {}
-    for name in ("train", "test"):
-        mine = [row for row in rows if row["split"] == name]
-        paths = tuple(row["path"] for row in mine)
-        labels = np.array([int(row["label"]) for row in mine])
-        splits[name] = Split(name, Files(folder, paths), labels, paths)
-    gallery = splits["test" if said["protocol"] == "unseen" else "train"]
+    """Read the dataset of a folder.
+
+    Args:
+        folder: holds a `dataset.toml` and the listing that it names.
+
+    Returns:
+        The splits in the listing's order. With the protocol "unseen" the test images are searched
+        among themselves, with "seen" among the training images.
+
+    Raises:
+        DataError: a file that cannot be read, a field or a row that is not of the form above, a
+            listed image that is not there, a count that differs from `expect`, or classes on the
+            wrong side; the message names the file and the line.
+    """
+    said = read(folder / "dataset.toml")
+    if said.name != folder.resolve().name:
+        raise DataError(
+            f"{folder / 'dataset.toml'}: expected the folder's name, name = '{folder.name}', found"
+            f" '{said.name}'; rename one of them"
+        )
+    train, test = _splits(folder, said.listing)
+    do = f"correct {said.listing}, or expect in dataset.toml"
+    check_counts(said.name, train, test, said.expect or {}, do)
     return Dataset(
-        said["name"],
-        said["title"],
-        splits["train"],
-        splits["test"],
-        gallery,
-        said["protocol"],
-        tuple(said.get("recall_at", (1, 2, 4, 8))),
-        said.get("licence", ""),
-        said.get("source", ""),
+        name=said.name,
+        title=said.title or said.name,
+        train=train,
+        query=test,
+        gallery=test if said.protocol == "unseen" else train,
+        protocol=said.protocol,
+        recall_at=said.recall_at,
+        licence=said.licence,
+        source=said.source,
     )
+
+
+def read(path: Path) -> Said:
+    """Read a `dataset.toml`.
+
+    Raises:
+        DataError: it cannot be read, or a field is missing, unknown or of the wrong kind.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DataError(f"{path}: expected TOML, found: {error}; correct the file") from None
+    known = [f.name for f in fields(Said)]
+    for name in table:
+        if name not in known:
+            raise DataError(f"{path}: {unknown('field', name, known)}")
+    for name in ("name", "listing", "protocol"):
+        if name not in table:
+            raise DataError(f"{path}: expected '{name}', found no such field; add it")
+    for name, value in table.items():
+        _check_kind(path, name, value)
+    _check_numbers(path, table)
+    return Said(**{**table, "recall_at": tuple(table.get("recall_at", Said.recall_at))})
+
+
+def _check_kind(path: Path, name: str, value: Any) -> None:
+    kind = KINDS.get(name, str)
+    if not isinstance(value, kind):
+        raise DataError(f"{path}: expected {name} to be a {kind.__name__}, found {value!r}")
+
+
+def _check_numbers(path: Path, table: Mapping[str, Any]) -> None:
+    ks, expect = table.get("recall_at", [1]), table.get("expect", {})
+    if not ks or not all(type(k) is int and k > 0 for k in ks):
+        raise DataError(f"{path}: expected recall_at to list whole numbers from 1, found {ks}")
+    for name, count in expect.items():
+        if name not in COUNTS:
+            raise DataError(f"{path}: expect: {unknown('count', name, COUNTS)}")
+        if type(count) is not int:
+            raise DataError(f"{path}: expect: expected {name} to be a whole number, found {count}")
+
+
+def _splits(folder: Path, listing: str) -> tuple[Split, Split]:
+    path = folder / listing
+    paths: dict[str, list[str]] = {name: [] for name in SPLITS}
+    labels: dict[str, list[int]] = {name: [] for name in SPLITS}
+    names: dict[int, str] = {}
+    for line, row in _rows(path):
+        if row["split"] not in SPLITS:
+            raise _row_error(path, line, "split train or test", row["split"])
+        paths[row["split"]].append(row["path"])
+        labels[row["split"]].append(_label(path, line, row["label"]))
+        if row.get("class_name"):
+            names[labels[row["split"]][-1]] = row["class_name"]
+    train, test = (
+        Split(
+            name,
+            Files(folder, paths[name]),
+            np.array(labels[name], np.int64),
+            tuple(paths[name]),
+            names,
+        )
+        for name in SPLITS
+    )
+    both = set(train.ids) & set(test.ids)
+    if both:
+        raise DataError(
+            f"{path}: expected each image in one split, found {len(both)} in both (first:"
+            f" '{min(both)}'); list each image once"
+        )
+    return train, test
+
+
+def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Return (line, row) of a listing, its columns checked."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            rows = [(reader.line_num, row) for row in reader]
+            columns = reader.fieldnames or []
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: expected a CSV file, found: {error}") from None
+    missing = [name for name in NEEDED if name not in columns]
+    if missing:
+        raise DataError(
+            f"{path}, line 1: expected the columns {', '.join(NEEDED)}, found"
+            f" {', '.join(columns) or 'none'}; add {', '.join(missing)}"
+        )
+    for line, row in rows:
+        if None in row or any(row[name] is None for name in NEEDED):
+            raise _row_error(path, line, f"{len(columns)} columns", "more or fewer")
+    return rows
+
+
+def _label(path: Path, line: int, text: str) -> int:
+    try:
+        label = int(text)
+    except ValueError:
+        raise _row_error(path, line, "a whole number as label", text) from None
+    if not -(2**63) < label < 2**63:
+        raise _row_error(path, line, "a label that fits 64 bits", text)
+    return label
+
+
+def _row_error(path: Path, line: int, wanted: str, found: str) -> DataError:
+    return DataError(f"{path}, line {line}: expected {wanted}, found '{found}'; correct the line")

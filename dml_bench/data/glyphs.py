@@ -22,8 +22,17 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from dml_bench.data.images import Array
+from dml_bench.data.origin import Origin
 from dml_bench.errors import DataError
 from dml_bench.types import Dataset, Split
+
+ORIGIN = Origin(
+    title="Glyphs: letters of matplotlib's typefaces",
+    licence="the typefaces' own: Bitstream Vera and Arev (DejaVu), SIL Open Font License 1.1"
+    " (STIX), BaKoMa Fonts Licence (Computer Modern)",
+    source="drawn from the typefaces that matplotlib ships",
+    homepage="https://matplotlib.org",
+)
 
 SIDE = 32
 """Pixels of an image's side."""
@@ -82,15 +91,14 @@ def load(root: Path) -> Dataset:
     query = _split("test", test)
     return Dataset(
         name="glyphs",
-        title="Glyphs: letters of matplotlib's typefaces",
+        title=ORIGIN.title,
         train=_split("train", train),
         query=query,
         gallery=query,
         protocol="unseen",
         recall_at=(1, 2, 4, 8),
-        licence="the typefaces' own: Bitstream Vera and Arev (DejaVu), SIL Open Font License 1.1"
-        " (STIX), BaKoMa Fonts Licence (Computer Modern)",
-        source="drawn from the typefaces that matplotlib ships",
+        licence=ORIGIN.licence,
+        source=ORIGIN.source,
     )
 
 

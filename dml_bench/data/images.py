@@ -1,21 +1,37 @@
 """Where the pictures of a split come from: files, or one array."""
 
 import hashlib
+import os
+from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from dml_bench.errors import DataError
+from dml_bench.types import Images, Ints
+
+BROKEN = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+"""What Pillow raises for a file that is no image, or only a part of one."""
 
 
 class Files:
-    """N image files below a folder."""
+    """N image files below a folder, in any mode; read as RGB, turned as their EXIF says.
+
+    Args:
+        root: the folder.
+        paths: N paths below it, with "/" between their parts.
+
+    Raises:
+        DataError: a path that leaves the folder, or a file that is not there.
+    """
 
     def __init__(self, root: Path, paths: Sequence[str]) -> None:
         self.root, self.paths = root, tuple(paths)
+        _stay_inside(root, self.paths)
+        _be_there(root, self.paths)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -24,9 +40,11 @@ class Files:
         path = self.root / self.paths[index]
         try:
             with Image.open(path) as image:
-                return ImageOps.exif_transpose(image).convert("RGB")
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise DataError(f"{self.paths[index]}: expected an image, found: {error}") from error
+                return to_rgb(ImageOps.exif_transpose(image))
+        except BROKEN as error:
+            raise DataError(
+                f"{path}: expected an image, found: {error}; bring the file anew"
+            ) from error
 
     def signature(self) -> str:
         """Return a hash of the paths, sizes and times."""
@@ -38,17 +56,122 @@ class Files:
 
 
 class Array:
-    """N images of one size, (N, H, W, 3) uint8."""
+    """N images of one size.
 
-    def __init__(self, pixels: npt.NDArray[np.uint8]) -> None:
-        self.pixels = pixels
+    Args:
+        pixels: (N, H, W, 3) uint8; may be memory-mapped.
+        mark: what changes when the pixels may have changed; their own bytes where it is empty.
+    """
+
+    def __init__(self, pixels: npt.NDArray[np.uint8], mark: str = "") -> None:
+        self.pixels, self.mark = pixels, mark
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def __getitem__(self, index: int, /) -> Image.Image:
-        return Image.fromarray(self.pixels[index])
+        return Image.fromarray(np.ascontiguousarray(self.pixels[index]))
 
     def signature(self) -> str:
-        """Return a hash of the bytes."""
-        return hashlib.sha256(np.ascontiguousarray(self.pixels).data).hexdigest()
+        """Return a hash of the bytes, or the mark."""
+        return self.mark or hashlib.sha256(np.ascontiguousarray(self.pixels).data).hexdigest()
+
+
+class Chosen:
+    """Some of other images, in an order of their own.
+
+    Args:
+        images: N images.
+        rows: (M,) which of them.
+    """
+
+    def __init__(self, images: Images, rows: Ints) -> None:
+        self.images, self.rows = images, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int, /) -> Image.Image:
+        return self.images[int(self.rows[index])]
+
+    def signature(self) -> str:
+        """Return a hash of the rows and of what they are chosen from."""
+        digest = hashlib.sha256(self.images.signature().encode())
+        digest.update(np.ascontiguousarray(self.rows).data)
+        return digest.hexdigest()
+
+
+class Joined:
+    """Several sequences of images, one after the other."""
+
+    def __init__(self, parts: Sequence[Images]) -> None:
+        self.parts = tuple(parts)
+        self.ends = np.cumsum([len(part) for part in parts])
+
+    def __len__(self) -> int:
+        return int(self.ends[-1])
+
+    def __getitem__(self, index: int, /) -> Image.Image:
+        part = int(np.searchsorted(self.ends, index, side="right"))
+        return self.parts[part][index - int(self.ends[part]) + len(self.parts[part])]
+
+    def signature(self) -> str:
+        """Return a hash of the parts' signatures."""
+        return hashlib.sha256("\n".join(p.signature() for p in self.parts).encode()).hexdigest()
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Return an image of 8 bits a channel and three channels, whatever it was.
+
+    Gray is repeated, a palette looked up, 16 bits become their upper 8, transparency is dropped.
+
+    Raises:
+        ValueError: pixels that are floating-point numbers: what is white is not said.
+    """
+    if image.mode == "F":
+        raise ValueError("floating-point pixels, where 8 or 16 bits are read")
+    if image.mode.startswith("I"):
+        upper = np.asarray(image).astype(np.int64) >> 8
+        return Image.fromarray(upper.clip(0, 255).astype(np.uint8)).convert("RGB")
+    if "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image.convert("RGB")
+
+
+def _stay_inside(root: Path, paths: Sequence[str]) -> None:
+    for path in paths:
+        pure = PurePosixPath(path)
+        if not path or pure.is_absolute() or ".." in pure.parts or "\0" in path:
+            raise DataError(
+                f"{root.name}: expected paths inside the dataset's folder, found '{path}';"
+                " list files by their path below it"
+            )
+
+
+def _be_there(root: Path, paths: Sequence[str]) -> None:
+    """Look into each folder once; a stat a file takes minutes on a network disk."""
+    wanted: dict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        wanted[folder].append(name)
+    missing = [
+        f"{folder}/{name}".lstrip("/")
+        for folder, names in wanted.items()
+        for name in sorted(set(names) - _names(root / folder))
+    ]
+    if missing:
+        raise DataError(
+            f"{root.name}: expected {len(set(paths))} listed images, found {len(missing)} missing"
+            f" (first: {missing[0]}){_hint(root)}"
+        )
+
+
+def _names(folder: Path) -> set[str]:
+    return set(os.listdir(folder)) if folder.is_dir() else set()
+
+
+def _hint(root: Path) -> str:
+    archives = sorted(p.name for p in root.glob("*") if p.suffix in (".tar", ".tgz", ".gz", ".zip"))
+    if archives:
+        return f"; unpack {archives[0]} in {root} first"
+    return f"; bring the files to {root}, or correct the listing"

@@ -4,11 +4,12 @@ Shape letters, everywhere: N images of a split, Q queries, G gallery, B batch, V
 D dimensions, K neighbours kept, R relevant items, S seeds, H and W pixels.
 """
 
-from dml_bench.types.data import Batch, Dataset, Images, Split, fingerprint
+from dml_bench.types.data import NO_LABEL, Batch, Dataset, Images, Split, fingerprint
 from dml_bench.types.recipe import Recipe, RunResult
 from dml_bench.types.vectors import Clustering, Embeddings, Floats, Ints, Ranking, unit_rows
 
 __all__ = [
+    "NO_LABEL",
     "Batch",
     "Clustering",
     "Dataset",

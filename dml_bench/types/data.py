@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+NO_LABEL = np.iinfo(np.int64).min
+"""The class id of a training image that has none; no dataset may use it for a class."""
+
+
 class Images(Protocol):
     """N images, read when asked for.
 
@@ -38,7 +42,7 @@ class Split:
     Args:
         name: "train", "test", ...
         images: N RGB images, read on demand.
-        labels: (N,) int64, one class id an image.
+        labels: (N,) int64, one class id an image; `NO_LABEL` where there is none.
         ids: N names that are unique in the dataset: paths inside it, or "class/number".
         class_names: class id -> the name that a person reads; may leave out any.
 
@@ -72,7 +76,12 @@ class Split:
     @property
     def classes(self) -> Ints:
         """The (C,) class ids that occur, ascending."""
-        return np.unique(self.labels)
+        return np.unique(self.labels[self.labels != NO_LABEL])
+
+    @property
+    def labelled(self) -> bool:
+        """Whether every image has a label."""
+        return bool((self.labels != NO_LABEL).all())
 
 
 @dataclass(frozen=True, eq=False)

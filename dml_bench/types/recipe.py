@@ -17,7 +17,7 @@ class Recipe:
     """All that decides a number. `recipes.resolve` makes one from what a user says.
 
     Args:
-        dataset: a name of the data catalogue, or a folder with a `dataset.toml`.
+        dataset: a built-in one, or a folder of the data root with a `dataset.toml`.
         method: a name of the methods' catalogue.
         backbone: a name of `models.BACKBONES`, of torchvision, or "timm/<name>".
         weights: "none", "imagenet", or the path of a weights file.
