@@ -20,7 +20,8 @@ WAITS = (1.0, 3.0, 10.0)
 """Seconds before each further try of an address."""
 TIMEOUT = (10.0, 60.0)
 """Seconds for connecting, and for a silence in the middle."""
-BLOCK = 1 << 18
+BLOCK = 1 << 16
+"""Bytes written at a time; what a break costs at most."""
 MEGABYTE = 1_000_000
 
 

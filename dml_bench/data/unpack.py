@@ -58,8 +58,9 @@ def unpack(path: Path, folder: Path, *, say: Callable[[str], None]) -> None:
             _write(contents(), draft, len(members), path.name)
         _move(draft, folder)
     except BROKEN as error:
+        found = " ".join(str(error).split())
         raise DataError(
-            f"{path}: expected a whole tar or zip file, found: {error}; bring it anew"
+            f"{path}: expected a whole tar or zip file, found: {found}; bring it anew"
         ) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
