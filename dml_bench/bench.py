@@ -53,7 +53,6 @@ def run(
         stored.begin()
         clock = Clock()
         pixels = Packs(dataset, recipe, results / "packs")
-        clock.lap("pack")
         model, curve = train(recipe, dataset, pixels, stored, device=device, say=say)
         clock.lap("train")
         query, gallery = embeddings(model, recipe, dataset, pixels)
