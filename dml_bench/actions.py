@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from dml_bench import bench, checkpoint, data, recipes, report, scoring, store, suites
+from dml_bench import bench, checkpoint, data, recipes, records, report, scoring, store, suites
 from dml_bench.atomic import atomic_write, to_json
 from dml_bench.backbones import backbone_names
 from dml_bench.data import fetch as bring
@@ -74,12 +74,19 @@ def run(args: argparse.Namespace) -> int:
 def report_tables(args: argparse.Namespace) -> int:
     """Write the tables of all stored runs."""
     results = store.finished_runs(args.results)
-    records = store.published_runs(args.results) if args.published else []
-    if not results and not records:
+    published = store.published_runs(args.results) if args.published else []
+    if not results and not published:
         raise RecipeError(
             f"expected finished runs under {args.results}, found none; run: dml-bench run quick"
         )
-    for path in report.write(results, args.results / "tables", records):
+    for path in report.write(results, args.results / "tables", published):
+        print(path)
+    return 0
+
+
+def publish(args: argparse.Namespace) -> int:
+    """Copy the records of finished runs, and write the tables of all that is published."""
+    for path in records.publish(args.results, args.runs, args.into):
         print(path)
     return 0
 
@@ -269,4 +276,13 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-__all__ = ["BenchError", "evaluate", "fetch", "list_parts", "report_tables", "run", "train"]
+__all__ = [
+    "BenchError",
+    "evaluate",
+    "fetch",
+    "list_parts",
+    "publish",
+    "report_tables",
+    "run",
+    "train",
+]

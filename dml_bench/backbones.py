@@ -4,6 +4,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
+from itertools import pairwise
 from typing import Any
 
 from torch import nn
@@ -25,17 +26,18 @@ def backbone_names() -> list[str]:
 
 
 def conv4(weights: str, crop: int) -> nn.Module:
-    """Four blocks of convolution, batch norm, ReLU and max-pool, 64 filters each; 2 x 2 x 64 out.
+    """Four blocks of convolution, batch norm, ReLU and max-pool; 2 x 2 x 64 out.
 
     Source:
         The embedding network of few-shot learning: Vinyals et al., "Matching Networks for One Shot
         Learning" (NeurIPS 2016), section 4.1.
 
     Differs from the source:
+        The first block has 32 filters instead of 64, which halves the time of a step on two cores.
         Pooled to 2 x 2 whatever the crop; from 32 pixels that changes nothing.
     """
     _only_drawn("conv4", weights)
-    blocks = [_conv_block(channels, 64) for channels in (3, 64, 64, 64)]
+    blocks = [_conv_block(*sizes) for sizes in pairwise((3, 32, 64, 64, 64))]
     return nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(2), nn.Flatten())
 
 

@@ -1,4 +1,4 @@
-"""The commands: fetch, train, evaluate, run, report, list."""
+"""The commands: fetch, train, evaluate, run, report, publish, list."""
 
 import argparse
 import sys
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dml_bench.errors import BenchError, RunError
 
 DESCRIPTION = "How good is an embedding at finding and grouping images of classes it never saw?"
+PUBLISHED = Path("results/published")
 ROOTS = {"data": Path("datasets"), "results": Path("results")}
 
 
@@ -48,7 +49,15 @@ def parser() -> argparse.ArgumentParser:
         epilog="example: dml-bench run quick",
     )
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (_add_fetch, _add_train, _add_evaluate, _add_run, _add_report, _add_list):
+    for add in (
+        _add_fetch,
+        _add_train,
+        _add_evaluate,
+        _add_run,
+        _add_report,
+        _add_publish,
+        _add_list,
+    ):
         add(commands)
     return top
 
@@ -128,6 +137,17 @@ def _add_report(commands: "Commands") -> None:
     )
     _root(p, "results")
     p.set_defaults(command="report_tables")
+
+
+def _add_publish(commands: "Commands") -> None:
+    p = _command(
+        commands, "publish", "copy the records of finished runs to where they are committed",
+        "dml-bench publish 'cub200-*'",
+    )  # fmt: skip
+    p.add_argument("runs", nargs="+", help="keys, or patterns of keys; see dml-bench list runs")
+    _root(p, "results")
+    p.add_argument("--into", type=Path, default=PUBLISHED, help=f"default: {PUBLISHED}")
+    p.set_defaults(command="publish")
 
 
 def _add_list(commands: "Commands") -> None:

@@ -214,7 +214,7 @@ def finished_runs(results: Path) -> list[RunResult]:
     Raises:
         StoreError: a result is torn.
     """
-    return [read_result(path) for path in sorted(Path(results).glob("runs/*/result.json"))]
+    return records(Path(results) / "runs")
 
 
 def published_runs(results: Path) -> list[RunResult]:
@@ -223,7 +223,12 @@ def published_runs(results: Path) -> list[RunResult]:
     Raises:
         StoreError: a record is torn.
     """
-    return [read_result(path) for path in sorted(Path(results).glob("published/*/result.json"))]
+    return records(Path(results) / "published")
+
+
+def records(folder: Path) -> list[RunResult]:
+    """Return the records that a folder holds, one folder each, sorted by key."""
+    return [read_result(path) for path in sorted(folder.glob("*/result.json"))]
 
 
 def _result(values: Any) -> RunResult:

@@ -20,6 +20,7 @@ FLOORS = [
     {"recipes"},
     {"typeset", "plots"},
     {"bench", "report", "page"},
+    {"records"},
     {"actions"},
     {"cli"},
     {"evaluate", "train", "__main__"},

@@ -20,7 +20,7 @@ SMALL = [
     *("--set", "precision=fp32", "--set", "schedule=constant"),
 ]
 TOML = """
-name = "shapes"
+name = "shapes_{protocol}"
 title = "Bars on a colour"
 listing = "labels.csv"
 protocol = "{protocol}"

@@ -1,0 +1,86 @@
+"""Publishing the records of runs: copied as they are, and only where they can be made again."""
+
+import json
+import shutil
+
+import pytest
+from toys import SMALL, toy
+
+from dml_bench import bench, recipes
+from dml_bench.cli import main
+from dml_bench.errors import StoreError
+from dml_bench.records import publish
+
+UNTRAINED = {"epochs": 0, "augmentation": "none"}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Two finished runs: a trained and an untrained network."""
+    results = tmp_path_factory.mktemp("made")
+    for said in ({**SMALL, "method": "invaspread"}, {**SMALL, **UNTRAINED, "method": "random"}):
+        recipe = recipes.resolve({**said, "dataset": "toy"}, toy())
+        bench.run(recipe, toy(), results, say=lambda line: None)
+    return results
+
+
+@pytest.fixture
+def results(made, tmp_path):
+    """The same, as if a clean checkout had made them."""
+    root = tmp_path / "results"
+    shutil.copytree(made, root)
+    for path in root.glob("runs/*/result.json"):
+        said = json.loads(path.read_text())
+        said["environment"] |= {"commit": "c0ffee", "dirty": False}
+        path.write_text(json.dumps(said))
+    return root
+
+
+def mark(results, **environment):
+    for path in results.glob("runs/*/result.json"):
+        said = json.loads(path.read_text())
+        said["environment"] |= environment
+        path.write_text(json.dumps(said))
+
+
+def test_a_record_is_the_run_without_vectors_and_weights(results, tmp_path):
+    written = publish(results, ["*invaspread*"], tmp_path / "out")
+    (home,) = (path for path in (tmp_path / "out").iterdir() if path.name != "tables")
+    assert {path.name for path in home.iterdir()} == {"recipe.json", "curve.jsonl", "result.json"}
+    for path in home.iterdir():
+        assert path.read_bytes() == (results / "runs" / home.name / path.name).read_bytes()
+    assert all(path.is_file() for path in written)
+
+
+def test_tables_are_of_all_that_is_published(results, tmp_path):
+    publish(results, ["*invaspread*"], tmp_path / "out")
+    publish(results, ["*random*"], tmp_path / "out")
+    table = (tmp_path / "out" / "tables" / "toy.md").read_text()
+    assert "| invaspread" in table
+    assert "| random" in table
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"dirty": True}, "found changes beside commit c0ffee; commit, and run it again"),
+        ({"commit": None, "dirty": None}, "found no commit; commit, and run it again"),
+    ],
+)
+def test_a_run_of_code_that_no_commit_holds_is_refused(results, tmp_path, environment, said):
+    mark(results, **environment)
+    with pytest.raises(StoreError, match=said):
+        publish(results, ["*"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_pattern_that_fits_nothing_lists_the_runs(results, tmp_path, capsys):
+    words = ["publish", "cub*", "--results", str(results), "--into", str(tmp_path / "out")]
+    assert main(words) == 2
+    assert "expected a finished run 'cub*', found toy-" in capsys.readouterr().err
+
+
+def test_the_command_names_what_it_wrote(results, tmp_path, capsys):
+    words = ["publish", "*", "--results", str(results), "--into", str(tmp_path / "out")]
+    assert main(words) == 0
+    assert "result.json" in capsys.readouterr().out
