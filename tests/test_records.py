@@ -2,11 +2,12 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from toys import SMALL, toy
 
-from dml_bench import bench, recipes
+from dml_bench import bench, recipes, report, store
 from dml_bench.cli import main
 from dml_bench.errors import StoreError
 from dml_bench.records import publish
@@ -84,3 +85,23 @@ def test_the_command_names_what_it_wrote(results, tmp_path, capsys):
     words = ["publish", "*", "--results", str(results), "--into", str(tmp_path / "out")]
     assert main(words) == 0
     assert "result.json" in capsys.readouterr().out
+
+
+PUBLISHED = Path(__file__).parents[1] / "results" / "published"
+
+
+def test_the_published_tables_are_what_the_published_records_give(tmp_path):
+    records = store.records(PUBLISHED)
+    assert len(records) >= 6
+    written = report.write([], tmp_path, records)
+    committed = PUBLISHED / "tables"
+    assert {path.name for path in written} == {path.name for path in committed.iterdir()}
+    for path in written:
+        assert path.read_text() == (committed / path.name).read_text(), path.name
+
+
+@pytest.mark.parametrize("record", store.records(PUBLISHED), ids=lambda r: r.recipe.key)
+def test_a_published_record_was_made_by_a_commit_and_names_no_path(record):
+    assert len(record.environment["commit"]) == 40
+    assert record.environment["dirty"] is False
+    assert "/" not in record.environment["command"]
