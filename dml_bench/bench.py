@@ -140,6 +140,7 @@ def method_of(recipe: Recipe, dataset: Dataset) -> BaseMethod:
         "n_items": len(dataset.train),
         "dim": recipe.dim,
         "n_classes": len(dataset.train.classes),
+        "width": models.width(recipe.backbone, recipe.crop),
     }
     return make(METHODS[recipe.method].Method, given, recipe.options)
 

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,67 +13,30 @@ from torch import Tensor
 from dml_bench import checkpoint
 from dml_bench.data.batches import Batches
 from dml_bench.embed import embed
-from dml_bench.errors import RecipeError, RunError
-from dml_bench.methods.base import BaseMethod
+from dml_bench.errors import RunError
+from dml_bench.methods.base import BaseMethod, Network
 from dml_bench.models import Model
+from dml_bench.optimisation import OPTIMISERS, rate
 from dml_bench.progress import Bar
-from dml_bench.registry import unknown
+from dml_bench.teacher import Teacher
 from dml_bench.types import Batch, Recipe
 
 SAVE_SECONDS = 120.0
 Say = Callable[[str], None]
 Monitor = Callable[[Model], Mapping[str, float]]
 
-SCHEDULES: Mapping[str, Mapping[int, float]] = {  # epoch -> factor of the learning rate
-    "constant": {},
-    "paper-seen": {120: 0.1, 160: 0.01},
-    "code-seen": {120: 0.1, 160: 0.05, 200: 0.01},
-    "code-unseen": {20: 0.1, 40: 0.01},
-}
+
+def _teacher_of(model: Model, method: BaseMethod) -> Teacher | None:
+    if method.teacher_keep is None:
+        return None
+    return Teacher(model, method.teacher_keep, trains=method.teacher_trains)
 
 
-def rate(schedule: str, epoch: int, epochs: int) -> float:
-    """Return the factor of the learning rate in an epoch.
-
-    Args:
-        schedule: a name of `SCHEDULES`, "cosine", or steps such as "steps:120=0.1,160=0.01".
-        epoch: from 0.
-        epochs: of the whole training.
-
-    Raises:
-        UnknownNameError: a schedule that is none of these.
-
-    Example:
-        >>> rate("steps:2=0.1,4=0.01", epoch=3, epochs=5)
-        0.1
-
-    Source:
-        Ye et al. (CVPR 2019), section 4.1 ("paper-seen"), and the released code's two scripts.
-    """
-    if schedule == "cosine":
-        return (1 + math.cos(math.pi * epoch / max(epochs, 1))) / 2
-    passed = [factor for start, factor in sorted(steps(schedule).items()) if start <= epoch]
-    return passed[-1] if passed else 1.0
-
-
-def steps(schedule: str) -> Mapping[int, float]:
-    """Return epoch -> factor of a schedule with steps.
-
-    Raises:
-        UnknownNameError: no such schedule.
-        RecipeError: steps that cannot be read.
-    """
-    if schedule in SCHEDULES:
-        return SCHEDULES[schedule]
-    if not schedule.startswith("steps:"):
-        raise unknown("schedule", schedule, [*SCHEDULES, "cosine", "steps:EPOCH=FACTOR,..."])
-    try:
-        pairs = [step.split("=") for step in schedule.removeprefix("steps:").split(",")]
-        return {int(start): float(factor) for start, factor in pairs}
-    except ValueError:
-        raise RecipeError(
-            f"expected a schedule like 'steps:120=0.1,160=0.01', found '{schedule}'"
-        ) from None
+def _groups(model: Model, method: BaseMethod, lr: float) -> list[dict[str, Any]]:
+    """Return what is trained, the method's own weights at a rate of their own."""
+    groups = [(model, lr), (method, lr * method.rate)]
+    trained = [([p for p in part.parameters() if p.requires_grad], rate) for part, rate in groups]
+    return [{"params": weights, "lr": rate} for weights, rate in trained if weights]
 
 
 class Training:
@@ -100,10 +64,11 @@ class Training:
     ) -> None:
         self.model, self.method, self.batches = model, method, batches
         self.recipe, self.folder, self.monitor, self.say = recipe, folder, monitor, say
-        weights = [p for part in (model, method) for p in part.parameters() if p.requires_grad]
-        self.optimiser = torch.optim.SGD(
-            weights, recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay
+        self.teacher = _teacher_of(model, method)
+        self.optimiser = OPTIMISERS[recipe.optimiser](
+            _groups(model, method, recipe.lr), recipe.lr, recipe.momentum, recipe.weight_decay
         )
+        self.rates = [group["lr"] for group in self.optimiser.param_groups]
         self.epoch = self.step = 0
         self.loss_sum = torch.zeros((), device=batches.device)
         self.seconds = 0.0  # of the epoch that is running
@@ -126,17 +91,21 @@ class Training:
     def _run_epoch(self) -> None:
         if self.step == 0:
             torch.manual_seed(self.recipe.seed * 100_003 + self.epoch)
-            self.method.begin_epoch(self.epoch, self.recipe.seed, self._features)
+            self.method.begin_epoch(self.epoch, self.recipe.seed, Network(self._seen))
+            for weight in self.method.remade():
+                self.optimiser.state.pop(weight, None)
         factor = rate(self.recipe.schedule, self.epoch, self.recipe.epochs)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.recipe.lr * factor
+        for group, lr in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = lr * factor
         self.model.train()
         self._run_steps()
         self._close_epoch(self.recipe.lr * factor)
 
     def _run_steps(self) -> None:
         label = f"epoch {self.epoch + 1}/{self.recipe.epochs}"
-        batches = self.batches.epoch(self.epoch, self.step, self.method.partners())
+        batches = self.batches.epoch(
+            self.epoch, self.step, self.method.partners(), self.method.order()
+        )
         begun = time.monotonic() - self.seconds
         with Bar(label, len(self.batches), self.step) as bar:
             for batch in batches:
@@ -148,18 +117,32 @@ class Training:
                     self._save()
 
     def _take_step(self, batch: Batch) -> None:
-        device = batch.images.device.type
-        views, size = batch.images.shape[:2]
-        images = batch.images.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
-            vectors = self.model(images)
-        vectors = vectors.float().view(views, size, -1)
+        vectors, batch = self._look(batch)
         loss = self.method.loss(vectors, batch)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
+        if self.teacher:
+            self.teacher.follow(self.model)
         self.method.after_step(vectors.detach(), batch)
         self.loss_sum += loss.detach()
+
+    def _look(self, batch: Batch) -> tuple[Tensor, Batch]:
+        """Return the (V, B, D) vectors of a batch, and the batch with what else is asked for."""
+        shape = batch.images.shape[:2]
+        images = batch.images.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        more = {}
+        with self._precision(batch.images.device.type):
+            features, vectors = self.model.both(images)
+            if self.teacher:
+                named = zip(("taught_features", "taught"), self.teacher(images), strict=True)
+                more = {name: found.float().view(*shape, -1) for name, found in named}
+        if self.method.uses_features:
+            more["features"] = features.float().view(*shape, -1)
+        return vectors.float().view(*shape, -1), replace(batch, **more)
+
+    def _precision(self, device: str) -> torch.autocast:
+        return torch.autocast(device, torch.bfloat16, enabled=self.recipe.precision == "bf16")
 
     def _note(self) -> str:
         seen = self.step * self.recipe.batch
@@ -189,14 +172,14 @@ class Training:
         self.loss_sum.zero_()
         self._save()
 
-    def _features(self) -> Tensor:
+    def _seen(self, head: bool) -> Tensor:
         found = embed(
             self.model,
             self.batches.pixels,
             crop=self.recipe.crop,
             precision=self.recipe.precision,
-            label="features",
-            head=False,
+            label="vectors" if head else "features",
+            head=head,
         )
         return torch.from_numpy(found)
 
@@ -206,6 +189,7 @@ class Training:
             "key": self.recipe.key,
             "model": self.model.state_dict(),
             "method": self.method.state_dict(),
+            "teacher": self.teacher.state_dict() if self.teacher else {},
             "optimiser": self.optimiser.state_dict(),
             "epoch": self.epoch,
             "step": self.step,
@@ -230,6 +214,8 @@ class Training:
             )
         self.model.load_state_dict(state["model"])
         self.method.load_state_dict(state["method"])
+        if self.teacher:
+            self.teacher.load_state_dict(state["teacher"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.epoch, self.step = state["epoch"], state["step"]
         self.loss_sum.copy_(state["loss_sum"])

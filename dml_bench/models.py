@@ -85,9 +85,14 @@ class Model(nn.Module):
         Returns:
             (..., D) float32 unit rows, under autocast too; a zero row stays zero.
         """
-        vectors = self.head(self.features(images))
+        return self.both(images)[1]
+
+    def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the features and the unit vectors of images, (..., width) and (..., D)."""
+        features = self.features(images)
+        vectors = self.head(features)
         with torch.autocast(images.device.type, enabled=False):
-            return F.normalize(vectors.float(), dim=-1)
+            return features, F.normalize(vectors.float(), dim=-1)
 
 
 def build(

@@ -14,11 +14,11 @@ import torch
 
 from dml_bench import augment, models
 from dml_bench.backbones import find_builder
-from dml_bench.engine import rate
 from dml_bench.errors import RecipeError
 from dml_bench.methods import METHODS
 from dml_bench.methods.base import BaseMethod, make, options
 from dml_bench.metrics import metric
+from dml_bench.optimisation import OPTIMISERS, rate
 from dml_bench.registry import unknown
 from dml_bench.types import Dataset, Recipe
 
@@ -27,6 +27,7 @@ COMMON: Mapping[str, Any] = {
     "dim": 128,
     "fit": "squash",
     "per_class": 0,
+    "optimiser": "sgd",
     "momentum": 0.9,
     "weight_decay": 5e-4,
     "precision": "auto",
@@ -175,13 +176,14 @@ def _check(recipe: Recipe, method: type[BaseMethod]) -> None:
         "head": ("linear", "none"),
         "fit": ("squash", "centre"),
         "precision": ("fp32", "bf16"),
+        "optimiser": tuple(OPTIMISERS),
     }.items():
         if getattr(recipe, name) not in known:
             raise unknown(name, getattr(recipe, name), known)
     rate(recipe.schedule, 0, recipe.epochs)
     if recipe.monitor != "none":
         metric(recipe.monitor)
-    make(method, {"n_items": 2, "dim": recipe.dim, "n_classes": 2}, recipe.options)
+    make(method, {"n_items": 2, "dim": recipe.dim, "n_classes": 2, "width": 2}, recipe.options)
     _check_together(recipe, method)
 
 

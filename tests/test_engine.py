@@ -7,9 +7,10 @@ import torch
 from toys import SMALL, toy
 
 from dml_bench import bench, checkpoint, recipes
-from dml_bench.engine import SCHEDULES, Training, rate
+from dml_bench.engine import Training
 from dml_bench.errors import RecipeError, RunError, UnknownNameError
 from dml_bench.methods.invaspread import Method
+from dml_bench.optimisation import SCHEDULES, rate
 from dml_bench.store import Run
 
 

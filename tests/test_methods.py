@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from dml_bench import losses
 from dml_bench.errors import UnknownNameError
 from dml_bench.methods import METHODS
-from dml_bench.methods.base import make, options
+from dml_bench.methods.base import Network, make, options
 from dml_bench.methods.invaspread import Method as InvaSpread
 from dml_bench.methods.triplet_semihard import Method as Triplet
 from dml_bench.types import Batch
@@ -33,7 +33,7 @@ def test_every_method_says_its_source_and_where_it_differs(name):
 @pytest.mark.parametrize("name", list(METHODS))
 def test_every_method_is_made_from_its_defaults(name):
     method = METHODS[name].Method
-    made = make(method, {"n_items": 4, "dim": 3, "n_classes": 2}, options(method, {}))
+    made = make(method, {"n_items": 4, "dim": 3, "n_classes": 2, "width": 5}, options(method, {}))
     assert made.supervision in ("none", "unsupervised", "supervised")
 
 
@@ -70,19 +70,19 @@ def test_invaspread_does_not_look_at_labels():
 def test_the_neighbour_stands_in_for_about_half_of_the_second_views():
     method = InvaSpread(400, neighbour=True)
     features = 3.0 * drawn(1, 400, dim=8)[0]  # of any length
-    method.begin_epoch(0, 0, lambda: features)
+    method.begin_epoch(0, 0, Network(lambda head: features))
     second = method.partners()
     apart = (F.normalize(features, dim=1) @ F.normalize(features, dim=1).T).fill_diagonal_(-2)
     stands_in = second != np.arange(400)
     assert 0.4 < stands_in.mean() < 0.6
     assert np.array_equal(second[stands_in], apart.argmax(dim=1).numpy()[stands_in])
-    method.begin_epoch(1, 0, lambda: features)
+    method.begin_epoch(1, 0, Network(lambda head: features))
     assert not np.array_equal(second, method.partners())
 
 
 def test_without_neighbours_no_feature_is_ever_computed():
     method = InvaSpread(4)
-    method.begin_epoch(0, 0, lambda: pytest.fail("computed"))
+    method.begin_epoch(0, 0, Network(lambda head: pytest.fail("computed")))
     assert method.partners() is None
 
 

@@ -39,6 +39,7 @@ RECIPE = Recipe(
     per_class=0,
     epochs=6,
     lr=0.03,
+    optimiser="sgd",
     momentum=0.9,
     weight_decay=5e-4,
     schedule="cosine",

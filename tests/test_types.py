@@ -197,6 +197,7 @@ VALUES = {
     "per_class": 0,
     "epochs": 60,
     "lr": 0.001,
+    "optimiser": "sgd",
     "momentum": 0.9,
     "weight_decay": 5e-4,
     "schedule": "steps:20=0.1,40=0.01",

@@ -54,17 +54,26 @@ class Batches:
             return draws.balanced_order(seed, epoch, self.labels, per_class)
         return draws.order(seed, epoch, len(self.pixels))
 
-    def epoch(self, epoch: int, start: int = 0, partners: Ints | None = None) -> Iterator[Batch]:
+    def epoch(
+        self,
+        epoch: int,
+        start: int = 0,
+        partners: Ints | None = None,
+        order: Ints | None = None,
+    ) -> Iterator[Batch]:
         """Yield an epoch's batches from step `start` on, the next made while one is used.
 
         Args:
             epoch: its number, from 0.
             start: the first step.
-            partners: (N,) the row whose picture is the second view of each image; itself if None.
+            partners: (V - 1, N) the rows whose pictures the further views of each image show, (N,)
+                the same row for all of them; itself if None.
+            order: (N',) the rows in the order in which they are visited, as many as in a plain
+                epoch; drawn if None.
         """
         if start >= len(self):
             return
-        tables = self._tables(epoch, partners)
+        tables = self._tables(epoch, partners, order)
         with ThreadPoolExecutor(1) as pool:
             ahead = pool.submit(self._batch, tables, start)
             for step in range(start, len(self)):
@@ -73,13 +82,13 @@ class Batches:
                     ahead = pool.submit(self._batch, tables, step + 1)
                 yield batch
 
-    def _tables(self, epoch: int, partners: Ints | None) -> _Epoch:
+    def _tables(self, epoch: int, partners: Ints | None, order: Ints | None) -> _Epoch:
         n, seed = len(self.pixels), self.recipe.seed
         pictures = np.tile(np.arange(n), (self.views, 1))
         if partners is not None:
-            pictures[1] = partners
+            pictures[1:] = partners
         drawn = augment.draw(self.recipe.augmentation, seed, epoch, n, self.views)
-        return _Epoch(self._order(epoch), pictures, drawn)
+        return _Epoch(self._order(epoch) if order is None else order, pictures, drawn)
 
     def _batch(self, tables: _Epoch, step: int) -> Batch:
         size = self.recipe.batch

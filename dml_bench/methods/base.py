@@ -2,7 +2,8 @@
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -12,7 +13,31 @@ from dml_bench.errors import RecipeError
 from dml_bench.registry import unknown
 from dml_bench.types import Batch, Ints
 
-GIVEN = ("n_items", "dim", "n_classes")  # known from the data and the recipe, never options
+GIVEN = (
+    "n_items",
+    "dim",
+    "n_classes",
+    "width",
+)  # known from the data and the recipe, never options
+
+
+@dataclass(frozen=True)
+class Network:
+    """What the network sees in the training images now; computed when it is asked for.
+
+    Args:
+        see: gives (N, D) float32 unit rows for True, (N, width) float32 features for False.
+    """
+
+    see: Callable[[bool], Tensor]
+
+    def vectors(self) -> Tensor:
+        """Return (N, D) float32 unit rows."""
+        return self.see(True)
+
+    def features(self) -> Tensor:
+        """Return (N, width) float32 features of the backbone."""
+        return self.see(False)
 
 
 class BaseMethod(nn.Module):
@@ -21,8 +46,9 @@ class BaseMethod(nn.Module):
     It never sees the network. What it remembers lies in registered buffers, and what it learns in
     parameters, so that a checkpoint holds both.
 
-    A subclass's constructor takes any of `n_items` (N), `dim` (D) and `n_classes` (C) by name;
-    every other argument is an option of the recipe, and has a default.
+    A subclass's constructor takes any of `n_items` (N), `dim` (D), `n_classes` (C) and `width` (of
+    the backbone's features) by name; every other argument is an option of the recipe, and has a
+    default.
     """
 
     supervision: ClassVar[str] = "unsupervised"
@@ -31,6 +57,14 @@ class BaseMethod(nn.Module):
     """V, how many augmented views of an image a step sees."""
     defaults: ClassVar[Mapping[str, Any]] = {}
     """Recipe fields in which the method differs from the protocol's."""
+    uses_features: ClassVar[bool] = False
+    """Whether the loss reads `batch.features`."""
+    teacher_trains: ClassVar[bool] = True
+    """Whether the teacher's batch norm counts with the batch; see `teacher.Teacher`."""
+    teacher_keep: float | None = None
+    """Share of the teacher's weights that a step keeps; without it there is no teacher."""
+    rate: float = 1.0
+    """What the learning rate of the method's own weights is multiplied by."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,22 +78,36 @@ class BaseMethod(nn.Module):
         """
         raise TypeError(f"{type(self).__module__} is not trained")
 
-    def begin_epoch(self, epoch: int, seed: int, features: Callable[[], Tensor]) -> None:
+    def begin_epoch(self, epoch: int, seed: int, network: "Network") -> None:
         """Prepare an epoch.
 
         Args:
             epoch: its number, from 0.
             seed: the recipe's.
-            features: gives (N, width) float32 backbone features of the training images, computed
-                when it is called.
+            network: says what the network sees in the training images.
         """
 
     def after_step(self, vectors: Tensor, batch: Batch) -> None:
         """Take note of a step that was made; vectors as in `loss`, without gradient."""
 
     def partners(self) -> Ints | None:
-        """Return (N,) the row whose picture is each image's second view; None for its own."""
+        """Return the rows whose pictures the further views show; None for the image itself.
+
+        Returns:
+            (V - 1, N) int64, or (N,) for one row in all of them.
+        """
         return None
+
+    def order(self) -> Ints | None:
+        """Return (N',) int64 the rows that the epoch visits, in order; None for a drawn order.
+
+        There are as many as without it: N, or what `per_class` makes of it.
+        """
+        return None
+
+    def remade(self) -> Sequence[nn.Parameter]:
+        """Return the weights that `begin_epoch` made anew; the optimiser forgets them."""
+        return ()
 
 
 def options(method: type[BaseMethod], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,14 +7,12 @@ Differs from the source: the loss in what `losses.invariance_spread` says. The n
 whatever network the recipe names; the last epoch is the result, not the best on the test set.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from dml_bench import draws, losses
-from dml_bench.methods.base import BaseMethod, buffer, choice, positive
+from dml_bench.methods.base import BaseMethod, Network, buffer, choice, positive
 from dml_bench.neighbours import rank
 from dml_bench.types import Batch, Embeddings, Ints
 
@@ -66,11 +64,11 @@ class Method(BaseMethod):
             detach_keys=self.detach_keys,
         )
 
-    def begin_epoch(self, epoch: int, seed: int, features: Callable[[], Tensor]) -> None:
+    def begin_epoch(self, epoch: int, seed: int, network: Network) -> None:
         """Toss for each image whether its nearest neighbour stands in for its second view."""
         if not self.neighbour:
             return
-        found = features().cpu().numpy()
+        found = network.features().cpu().numpy()
         known = Embeddings(found, np.zeros(len(found), np.int64))
         nearest = torch.from_numpy(rank(known, known, 1).ids[:, 0])
         stands_in = torch.from_numpy(draws.table(seed, epoch, "neighbour", nearest.shape) < 0.5)

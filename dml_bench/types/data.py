@@ -168,8 +168,15 @@ class Batch:
         images: (V, B, 3, H, W) float32 in [0, 1], V augmented views of B images.
         ids: (B,) int64, the images' rows in the training split.
         labels: (B,) int64 class numbers 0 to C - 1; None for a method that may not see them.
+        features: (V, B, width) float32, what the backbone says of the views, with its gradient;
+            None for a method that does not ask for them.
+        taught: (V, B, D) float32 unit rows, the teacher's vectors; None without a teacher.
+        taught_features: (V, B, width) float32, its features; None without a teacher.
     """
 
     images: "Tensor"
     ids: "Tensor"
     labels: "Tensor | None" = None
+    features: "Tensor | None" = None
+    taught: "Tensor | None" = None
+    taught_features: "Tensor | None" = None
