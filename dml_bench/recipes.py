@@ -1,6 +1,7 @@
 """What a user says -> a recipe with nothing left open.
 
-A field comes from the user, else from the method, else from the dataset, else from its protocol.
+A field comes from the user, else from the dataset where it has needs of its own, else from the
+method, else from the protocol.
 """
 
 import math
@@ -104,7 +105,9 @@ def resolve(said: Mapping[str, Any], dataset: Dataset, *, device: str = "cpu") -
         raise RecipeError(f"expected a method, found none; there is {', '.join(METHODS)}")
     method: type[BaseMethod] = METHODS[said["method"]].Method
     special = DATASETS.get(dataset.name, {})
-    values = {**COMMON, **PROTOCOLS[dataset.protocol], **special, **method.defaults, **said}
+    fixed = method.defaults if method.supervision == "none" else {}
+    usual = {**COMMON, **PROTOCOLS[dataset.protocol], **method.defaults, **special, **fixed}
+    values = {**usual, **said}
     values["dataset"] = said.get("dataset", dataset.name)
     values["options"] = options(method, values["options"])
     _fill(values, dataset, device)

@@ -151,6 +151,24 @@ def positive(**values: float) -> None:
             raise RecipeError(f"option {name}: expected a number above 0, found {value}")
 
 
+def share(**values: float) -> None:
+    """Refuse options that must lie from 0 to 1."""
+    for name, value in values.items():
+        if not 0 <= value <= 1:
+            raise RecipeError(f"option {name}: expected a number from 0 to 1, found {value}")
+
+
+def given(found: Tensor | None) -> Tensor:
+    """Return what the engine puts into a batch for a method that asks for it.
+
+    Raises:
+        TypeError: the method was asked without it.
+    """
+    if found is None:
+        raise TypeError("the batch lacks what this method asks for; see BaseMethod")
+    return found
+
+
 def choice(name: str, value: str, known: tuple[str, ...]) -> None:
     """Refuse an option that is none of the known words."""
     if value not in known:

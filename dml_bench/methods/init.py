@@ -1,7 +1,7 @@
 """A pretrained backbone before training: with a random head, or its own features (head "none").
 
-Source: Ye et al. (CVPR 2019), "Initial (FC)" of Tables 3 to 5; they do not say which layer that
-is. Frozen features without a head are the usual first row of newer work.
+Source: Ye et al. (CVPR 2019), "Initial (FC)" of Tables 3 to 5; they do not say which layer that is.
+Frozen features without a head are the usual first row of newer work.
 Differs from the source: in nothing but the weights that the recipe names.
 """
 
