@@ -6,6 +6,7 @@
 #     SUITE          what it is                                                    needs
 #     quick          glyphs, the embedded dataset: every method, 5 minutes         nothing
 #     crops          birds and cars, cut out, from a pretrained EfficientNet-Lite  cub100_crops, cars196_crops
+#     foundation     frozen DINOv2, DINOv3 and CLIP: birds, cars, products         their weights; an accelerator
 #     cifar10-jpeg   two epochs of InvaSpread beside the paper's 60 %              cifar10_jpeg
 #     paper          every table of the paper: all that follow                     an accelerator, days
 #     paper-cifar10  seen classes: CIFAR-10, weighted kNN                          dml-bench fetch cifar10

@@ -1,6 +1,6 @@
 """The networks behind the head: ours, torchvision's and timm's, without their classifiers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
@@ -11,6 +11,7 @@ from torch import nn
 
 from dml_bench import weights as files
 from dml_bench.errors import BenchError, DataError
+from dml_bench.foundation import FOUNDATIONS
 from dml_bench.registry import unknown
 
 Builder = Callable[[str, int], nn.Module]
@@ -118,14 +119,30 @@ def timm(name: str, weights: str, crop: int) -> nn.Module:
     if not library.is_model(name):
         near = get_close_matches(name.partition(".")[0], library.list_models(), n=3)
         raise unknown("backbone", f"timm/{name}", [f"timm/{n}" for n in near])
+    return _of_timm(f"timm/{name}", name, weights, {})
+
+
+def foundation(name: str, weights: str, crop: int) -> nn.Module:
+    """A foundation model by its short name; "imagenet" is what its authors published."""
+    model, library = FOUNDATIONS[name], extra("timm", "timm")
+    if not library.is_model(model.timm):
+        raise BenchError(
+            f"{name}: expected a timm that has {model.timm}, found {library.__version__};"
+            " pip install --upgrade timm"
+        )
+    return _of_timm(name, model.timm, weights, model.options)
+
+
+def _of_timm(called: str, name: str, weights: str, options: Mapping[str, Any]) -> nn.Module:
+    library = extra("timm", "timm")
     try:
         network: nn.Module = library.create_model(
-            name, pretrained=weights == "imagenet", num_classes=0
+            name, pretrained=weights == "imagenet", num_classes=0, **options
         )
     except (OSError, RuntimeError, ValueError) as error:
         config = library.get_pretrained_cfg(name)
         origin = config and config.hf_hub_id and f"model.safetensors of {config.hf_hub_id}"
-        raise _not_fetched(f"timm/{name}", origin or "the weights", error) from error
+        raise _not_fetched(called, origin or "the weights", error) from error
     return network
 
 
@@ -137,6 +154,7 @@ BACKBONES: dict[str, Builder] = {
     "googlenet": partial(torchvision, "googlenet"),
     "resnet18": partial(torchvision, "resnet18"),
     "resnet50": partial(torchvision, "resnet50"),
+    **{name: partial(foundation, name) for name in FOUNDATIONS},
 }
 
 
@@ -207,6 +225,6 @@ def extra(module: str, name: str) -> Any:
 def _not_fetched(name: str, origin: str, error: Exception) -> DataError:
     reason = (str(error).splitlines() or [type(error).__name__])[0][:120].rstrip(" .")
     return DataError(
-        f"{name}: expected to fetch its ImageNet weights, found: {reason};"
-        f" bring {origin} and pass the file as weights"
+        f"{name}: expected to fetch its published weights, found: {reason};"
+        f" bring {origin} and pass the file as weights (--set weights=FILE)"
     )

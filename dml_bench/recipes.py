@@ -1,7 +1,8 @@
 """What a user says -> a recipe with nothing left open.
 
 A field comes from the user, else from the dataset where it has needs of its own, else from the
-method, else from the protocol.
+method, else from the protocol. A method that brings an optimiser brings its rate too: the dataset's
+is for another optimiser. A foundation model brings the sizes that it is shown.
 """
 
 import math
@@ -16,6 +17,7 @@ import torch
 from dml_bench import augment, models
 from dml_bench.backbones import find_builder
 from dml_bench.errors import RecipeError
+from dml_bench.foundation import FOUNDATIONS
 from dml_bench.methods import METHODS
 from dml_bench.methods.base import BaseMethod, make, options
 from dml_bench.metrics import metric
@@ -77,6 +79,7 @@ TINY: Mapping[str, Any] = {  # unseen classes at 32 x 32: the paper's recipe for
     "crop": 0,
 }
 DATASETS: Mapping[str, Mapping[str, Any]] = {"glyphs": SMALL, "omniglot": SMALL, "cifar100": TINY}
+OPTIMISATION = ("optimiser", "lr", "momentum", "weight_decay")
 KINDS: Mapping[Any, tuple[type, ...]] = {float: (int, float), int: (int,), str: (str,)}
 LEAST: Mapping[str, float] = {
     "dim": 1, "resize": 0, "crop": 1, "batch": 2, "per_class": 0, "epochs": 0, "seed": 0,
@@ -105,9 +108,9 @@ def resolve(said: Mapping[str, Any], dataset: Dataset, *, device: str = "cpu") -
         raise RecipeError(f"expected a method, found none; there is {', '.join(METHODS)}")
     method: type[BaseMethod] = METHODS[said["method"]].Method
     special = DATASETS.get(dataset.name, {})
-    fixed = method.defaults if method.supervision == "none" else {}
+    fixed = method.defaults if method.supervision == "none" else _optimisation(method)
     usual = {**COMMON, **PROTOCOLS[dataset.protocol], **method.defaults, **special, **fixed}
-    values = {**usual, **said}
+    values = {**usual, **_shown({**usual, **said}["backbone"]), **said}
     values["dataset"] = said.get("dataset", dataset.name)
     values["options"] = options(method, values["options"])
     _fill(values, dataset, device)
@@ -119,6 +122,20 @@ def resolve(said: Mapping[str, Any], dataset: Dataset, *, device: str = "cpu") -
             f" without one in {recipe.dataset}; take a dataset that has them"
         )
     return recipe
+
+
+def _optimisation(method: type[BaseMethod]) -> Mapping[str, Any]:
+    """Return the optimiser that a method brings, and what is tuned to it."""
+    brought = method.defaults if "optimiser" in method.defaults else {}
+    return {name: brought[name] for name in OPTIMISATION if name in brought}
+
+
+def _shown(backbone: str) -> Mapping[str, Any]:
+    """Return the fit and sizes that a foundation model brings; nothing for other backbones."""
+    if backbone not in FOUNDATIONS:
+        return {}
+    prepared = models.preprocessing(backbone, "imagenet")
+    return {name: prepared[name] for name in ("fit", "resize", "crop")}
 
 
 def _as_kind(name: str, value: Any) -> Any:

@@ -10,7 +10,17 @@ import dml_bench
 
 FLOORS = [
     {"errors"},
-    {"types", "registry", "dist", "atomic", "environment", "progress", "weights", "published"},
+    {
+        "types",
+        "registry",
+        "dist",
+        "atomic",
+        "environment",
+        "foundation",
+        "progress",
+        "weights",
+        "published",
+    },
     {
         "neighbours",
         "agreement",
