@@ -15,6 +15,7 @@ METHODS = Catalogue(
     "nce",
     "deepcluster",
     "mom",
+    "cyclic",
     "triplet",
     "triplet_hard",
     "invaspread",
