@@ -2,8 +2,9 @@
 
 Source: Hadsell et al., "Dimensionality Reduction by Learning an Invariant Mapping" (CVPR 2006);
 through pytorch-metric-learning's `ContrastiveLoss`.
-Differs from the source: distances are not squared; the means over positive and negative pairs are
-added, each over the pairs that cost something; unit vectors.
+Differs from the source: distances are neither squared nor halved; the means over positive and
+negative pairs are added, each over the pairs that cost something; unit vectors; margin 1 is the
+library's choice.
 """
 
 from pytorch_metric_learning.losses import ContrastiveLoss

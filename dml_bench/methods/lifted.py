@@ -2,7 +2,8 @@
 
 Source: Song et al., "Deep Metric Learning via Lifted Structured Feature Embedding" (CVPR 2016),
 equation 4, margin 1; through pytorch-metric-learning's `LiftedStructureLoss`.
-Differs from the source: unit vectors, where the source leaves them free and regularises.
+Differs from the source: unit vectors, where the source leaves them free and regularises; no hard
+negatives are searched to fill the batch.
 """
 
 from pytorch_metric_learning.losses import LiftedStructureLoss

@@ -1,15 +1,16 @@
 """Multi-similarity loss: pairs weighted by their own and by relative similarity.
 
 Source: Wang et al., "Multi-Similarity Loss with General Pair Weighting for Deep Metric Learning"
-(CVPR 2019): alpha 2, beta 50, epsilon 0.1; base 0.5 as in the authors' released code (the paper
-says 1); through pytorch-metric-learning's `MultiSimilarityLoss` and `MultiSimilarityMiner`.
+(CVPR 2019): alpha 2, beta 50 (40 in the authors' released code), epsilon 0.1; base 0.5 as in that
+code (the paper says 1); through pytorch-metric-learning's `MultiSimilarityLoss` and
+`MultiSimilarityMiner`.
 Differs from the source: in nothing but the network and the batches, which are the recipe's.
 """
 
 from pytorch_metric_learning.losses import MultiSimilarityLoss
 from pytorch_metric_learning.miners import MultiSimilarityMiner
 
-from dml_bench.methods.base import positive
+from dml_bench.methods.base import positive, share
 from dml_bench.methods.labelled import Labelled
 
 
@@ -19,7 +20,7 @@ class Method(Labelled):
     Args:
         alpha: steepness on positive pairs.
         beta: steepness on negative pairs.
-        base: similarity around which pairs are weighed.
+        base: similarity around which pairs are weighed, from 0 to 1.
         epsilon: slack of the mining.
     """
 
@@ -31,6 +32,7 @@ class Method(Labelled):
         epsilon: float = 0.1,
     ) -> None:
         positive(alpha=alpha, beta=beta, epsilon=epsilon)
+        share(base=base)
         super().__init__(
             MultiSimilarityLoss(alpha=alpha, beta=beta, base=base),
             MultiSimilarityMiner(epsilon=epsilon),

@@ -3,8 +3,9 @@
 Source: Kim et al., "Proxy Anchor Loss for Deep Metric Learning" (CVPR 2020), equation 4: margin
 0.1, alpha 32, proxies learn 100 times as fast as the network; through pytorch-metric-learning's
 `ProxyAnchorLoss`.
-Differs from the source: the recipe's network, optimiser and pooling: the authors' code takes AdamW,
-and adds maximum to average pooling.
+Differs from the source: the recipe's network, optimiser, pooling and batches: the authors' code
+takes AdamW, adds maximum to average pooling, shuffles freely, clips gradients at 10 and trains the
+head and the proxies alone in the first epoch.
 """
 
 from pytorch_metric_learning.losses import ProxyAnchorLoss

@@ -3,7 +3,8 @@
 Source: Khosla et al., "Supervised Contrastive Learning" (NeurIPS 2020), equation 2, temperature
 0.1, two views an image; through pytorch-metric-learning's `SupConLoss`.
 Differs from the source: no projection head that is thrown away: the recipe's linear head is trained
-and evaluated.
+and evaluated; a batch of one class costs nothing; the authors' code multiplies by temperature /
+0.07.
 """
 
 from pytorch_metric_learning.losses import SupConLoss

@@ -3,8 +3,8 @@
 Source: Schroff et al., "FaceNet" (CVPR 2015), section 3.2, through pytorch-metric-learning's
 `TripletMarginLoss` and `TripletMarginMiner`.
 Differs from the source: every positive pair of a batch with every semi-hard negative (nearer than
-the margin allows, farther than the positive), not one negative a pair; Euclidean distance, not its
-square; batches of a few hundred instead of 1,800.
+the margin allows, farther than the positive), not one negative a pair; their mean, not their sum;
+Euclidean distance, not its square; batches of a few hundred instead of 1,800.
 """
 
 from pytorch_metric_learning.losses import TripletMarginLoss
