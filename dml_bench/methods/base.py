@@ -46,9 +46,9 @@ class BaseMethod(nn.Module):
     It never sees the network. What it remembers lies in registered buffers, and what it learns in
     parameters, so that a checkpoint holds both.
 
-    A subclass's constructor takes any of `n_items` (N), `dim` (D), `n_classes` (C) and `width` (of
-    the backbone's features) by name; every other argument is an option of the recipe, and has a
-    default.
+    A subclass's constructor takes any of `n_items` (N), `dim` (D), `width` (of the backbone's
+    features) and, if it is supervised, `n_classes` (C) by name; every other argument is an option
+    of the recipe, and has a default.
     """
 
     supervision: ClassVar[str] = "unsupervised"

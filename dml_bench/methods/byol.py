@@ -4,7 +4,7 @@ Source: Grill et al., "Bootstrap Your Own Latent" (NeurIPS 2020), equation 2: a 
 layers, the loss in both directions, the teacher keeps 0.996 a step.
 Differs from the source: the teacher's share stays where it is instead of rising to 1 over the
 training; no projection head that is thrown away: the predictor stands on the recipe's unit vectors,
-which are the evaluated ones. SGD instead of LARS.
+which are the evaluated ones, and its hidden layer has 512 units, not 4,096. SGD instead of LARS.
 """
 
 import torch.nn.functional as F

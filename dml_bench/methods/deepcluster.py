@@ -5,7 +5,9 @@ and the authors' released code: features whitened by PCA to 256 dimensions, of u
 of 20 rounds, images drawn so that clusters are visited equally often, classifier made anew each
 epoch. Ye et al. (CVPR 2019) compare with k = 10 and k = 1000 on CIFAR-10, k = 100 on STL-10.
 Differs from the source: the classifier stands on the recipe's unit vectors (with a temperature),
-which are the evaluated ones, not on a wide hidden layer; no Sobel filter; one optimiser for all.
+which are the evaluated ones, not on a wide hidden layer, and has no bias; what is clustered are the
+backbone's features; a cluster too small for its share repeats its images in turn, not at random; no
+Sobel filter; one optimiser for all.
 """
 
 import numpy as np
@@ -52,7 +54,7 @@ class Method(BaseMethod):
         self.clusters, self.components = min(clusters, n_items), components
         self.temperature = temperature
         self.register_buffer("pseudo", torch.zeros(n_items, dtype=torch.int64))
-        self.weights = nn.Parameter(torch.empty(self.clusters, dim))
+        self.weights = nn.Parameter(torch.zeros(self.clusters, dim))
         self.register_buffer("visited", torch.arange(n_items))
 
     def begin_epoch(self, epoch: int, seed: int, network: Network) -> None:
@@ -81,6 +83,8 @@ class Method(BaseMethod):
 def whitened(features: Floats, components: int) -> Floats:
     """Return (N, components or fewer) float32 of equal variance and no correlation.
 
+    A direction in which nothing but the rounding of float32 varies is none.
+
     Args:
         features: (N, width) float32.
         components: how many of the directions of largest variance are kept.
@@ -88,7 +92,8 @@ def whitened(features: Floats, components: int) -> Floats:
     kept = min(components, features.shape[1], len(features) - 1)
     pca = PCA(kept, whiten=True, svd_solver="covariance_eigh")
     made: Floats = pca.fit_transform(features.astype(np.float64)).astype(np.float32)
-    return made
+    varies = pca.explained_variance_ > np.finfo(np.float32).eps * pca.explained_variance_[0]
+    return made[:, varies]
 
 
 def balanced(seed: int, epoch: int, pseudo: Ints) -> Ints:

@@ -7,8 +7,10 @@ anchor; positives among the 50 nearest on the manifold, negatives among the 100 
 straight line, both outside the other's; a weighted triplet loss with margin 0.5 on squared
 distances, the negative drawn from the ten of its pool that are nearest now; 64 dimensions.
 Differs from the source: the graph stands on the features of the recipe's network before training,
-not on whitened R-MAC descriptors; every image is an anchor once an epoch, not drawn with
-replacement; one without a positive takes itself, one without a negative has no weight.
+not on whitened R-MAC descriptors; an image that the diffusion does not reach is never a manifold
+neighbour; every image is an anchor once an epoch, not drawn with replacement; one without a
+positive takes itself, one without a negative has no weight. The code's momentum is dampened by 0.9:
+its rate of 0.01 is one of 0.001 here.
 """
 
 import numpy as np
@@ -36,10 +38,10 @@ class Method(BaseMethod):
     Args:
         n_items: N.
         margin: in squared Euclidean distance between unit vectors.
-        neighbours: of the graph.
+        neighbours: of the graph, the image itself counted.
         alpha: how far the diffusion reaches, below 1.
-        positives: k of the positive pools, their size too.
-        negatives: k of the negative pools.
+        positives: k of the positive pools, the image itself counted; their size too.
+        negatives: k of the negative pools, the image itself counted.
         pool: how many negatives a pool keeps.
     """
 
@@ -48,7 +50,7 @@ class Method(BaseMethod):
         "dim": 64,
         "batch": 42,
         "epochs": 100,
-        "lr": 0.01,
+        "lr": 0.001,
         "schedule": "steps:50=0.1",
     }
     near: Tensor  # (N, positives) int64 rows; -1 where a pool ends
@@ -71,10 +73,11 @@ class Method(BaseMethod):
         positive(margin=margin)
         if not 0 < alpha < 1:
             raise RecipeError(f"option alpha: expected a number between 0 and 1, found {alpha}")
-        sizes = {"neighbours": neighbours, "positives": positives}
-        for name, value in (sizes | {"negatives": negatives, "pool": pool}).items():
-            if value < 1:
-                raise RecipeError(f"option {name}: expected 1 or more, found {value}")
+        sizes = {"neighbours": neighbours, "positives": positives, "negatives": negatives}
+        for name, value in (sizes | {"pool": pool}).items():
+            least = 2 if name in sizes else 1  # an image counts among its own nearest
+            if value < least:
+                raise RecipeError(f"option {name}: expected {least} or more, found {value}")
         self.margin, self.alpha, self.neighbours = margin, alpha, neighbours
         self.positives, self.negatives, self.pool = positives, negatives, pool
         self.register_buffer("near", torch.full((n_items, positives), NOBODY))
@@ -161,7 +164,7 @@ def pools(
 
     Args:
         items: N unit rows.
-        neighbours: of the graph.
+        neighbours: of the graph, the item itself counted.
         alpha: of the diffusion.
         positives: k nearest on the manifold that are not among the k nearest in a straight line.
         negatives: k nearest in a straight line (at most half of N) that are not among the k
@@ -202,7 +205,7 @@ def transition(items: Embeddings, neighbours: int) -> sparse.csr_array:
     An image counts among its own neighbours, so `neighbours` - 1 others can be joined to it.
     """
     n = len(items)
-    found = rank(items, items, min(neighbours - 1, n - 1) or 1)
+    found = rank(items, items, min(neighbours, n) - 1)
     rows = np.repeat(np.arange(n), found.ids.shape[1])
     values = np.clip(found.scores, 0, None).astype(np.float64).ravel() ** 3
     one_way = sparse.csr_array((values, (rows, found.ids.ravel())), shape=(n, n))

@@ -5,8 +5,9 @@ Source: Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Di
 N images (the image itself may be among them), momentum 0.5, temperature 0.1 on CIFAR-10, the
 normalising constant estimated from the first batch and kept.
 Differs from the source: the memory moves after the step, not inside the backward pass; its rows are
-unit vectors from the start. `constant="average"` re-estimates the constant after each step as a
-moving average: the first batch, seen through an untrained network, gives a poor estimate.
+unit vectors from the start; no 1e-7 in the denominators. `constant="average"` re-estimates the
+constant after each step as a moving average: the first batch, seen through an untrained network,
+gives a poor estimate.
 """
 
 import torch

@@ -6,8 +6,10 @@ k-reciprocal neighbours, relaxed contrastive loss on relative distances for two 
 the other; sigma 3, delta 1, teacher keeps 0.999; AdamP, rate 1e-4, decay 0.01, 90 epochs.
 Differs from the source: distances are between unit vectors for all heads, also where neighbours are
 looked for (in the code only the teacher's are); AdamW instead of AdamP; one pooling, the backbone's
-own, instead of the sum of average and maximum; the teacher follows after the step, not before it;
-the recipe's dimension and last epoch, where the authors take 512 and the best on the test set.
+own, instead of the sum of average and maximum; the teacher begins as the student's copy (in the
+code its head is drawn on its own) and follows after the step, not before it; no image opens two
+neighbourhoods of an epoch (in the code, of a batch); the recipe's dimension and last epoch, where
+the authors take 512 and the best on the test set.
 """
 
 import numpy as np
