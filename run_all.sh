@@ -7,6 +7,9 @@
 #     quick          glyphs, the embedded dataset: every method, 5 minutes         nothing
 #     crops          birds and cars, cut out, from a pretrained EfficientNet-Lite  cub100_crops, cars196_crops
 #     foundation     frozen DINOv2, DINOv3 and CLIP: birds, cars, products         their weights; an accelerator
+#     crops-methods  the main methods on them, one epoch each                      the same
+#     methods        glyphs: every method, three seeds, two hours                  nothing
+#     ablations-glyphs  InvaSpread with one thing changed at a time, glyphs        nothing
 #     cifar10-jpeg   two epochs of InvaSpread beside the paper's 60 %              cifar10_jpeg
 #     paper          every table of the paper: all that follow                     an accelerator, days
 #     paper-cifar10  seen classes: CIFAR-10, weighted kNN                          dml-bench fetch cifar10
@@ -14,6 +17,8 @@
 #     paper-cub200   unseen classes: CUB-200-2011, Recall@K and NMI                dml-bench fetch cub200
 #     paper-sop      unseen classes: Stanford Online Products                      dml-bench fetch sop
 #     paper-cars196  unseen classes: Cars196                                       dml-bench fetch cars196
+#     ablations      InvaSpread with one thing changed at a time, the paper's size cifar10, cub200
+#     curves         weighted kNN by epoch: InvaSpread, NCE, Exemplar              cifar10
 #     FILE.toml      your own
 #
 # Options are those of `dml-bench run`: --device, --data-root, --results, --seed, --set NAME=VALUE.

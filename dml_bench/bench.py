@@ -135,14 +135,16 @@ def build(recipe: Recipe, device: str) -> Model:
 
 
 def method_of(recipe: Recipe, dataset: Dataset) -> BaseMethod:
-    """Return a recipe's method for a dataset."""
+    """Return a recipe's method for a dataset; one without labels is not told C either."""
+    method: type[BaseMethod] = METHODS[recipe.method].Method
     given = {
         "n_items": len(dataset.train),
         "dim": recipe.dim,
-        "n_classes": len(dataset.train.classes),
         "width": models.width(recipe.backbone, recipe.crop),
     }
-    return make(METHODS[recipe.method].Method, given, recipe.options)
+    if method.supervision == "supervised":
+        given["n_classes"] = len(dataset.train.classes)
+    return make(method, given, recipe.options)
 
 
 def class_numbers(labels: Ints) -> Ints:

@@ -4,14 +4,17 @@ import math
 
 import pytest
 import torch
-from toys import SMALL, toy
+from toys import LESS, SMALL, toy
 
 from dml_bench import bench, checkpoint, recipes
 from dml_bench.engine import Training
 from dml_bench.errors import RecipeError, RunError, UnknownNameError
+from dml_bench.methods import METHODS
 from dml_bench.methods.invaspread import Method
 from dml_bench.optimisation import SCHEDULES, rate
 from dml_bench.store import Run
+
+TRAINED = [name for name in METHODS if METHODS[name].Method.supervision != "none"]
 
 
 class StoppedError(Exception):
@@ -37,10 +40,8 @@ def same(first, second):
     return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
 
 
-@pytest.mark.parametrize("stop_at", [1, 3, 4, 6])
-@pytest.mark.parametrize("options", [{}, {"neighbour": True}], ids=["plain", "neighbour"])
-def test_a_training_that_was_stopped_ends_in_the_same_bits(tmp_path, monkeypatch, stop_at, options):
-    whole, curve = trained(tmp_path / "whole", options=options)
+def stopped_and_resumed(folder, monkeypatch, stop_at, **said):
+    """What a training leaves that is cut off after `stop_at` steps and then goes on."""
     monkeypatch.setattr("dml_bench.engine.SAVE_SECONDS", 0.0)
     taken = 0
     take = Training._take_step
@@ -52,11 +53,29 @@ def test_a_training_that_was_stopped_ends_in_the_same_bits(tmp_path, monkeypatch
         taken += 1
         take(self, batch)
 
-    monkeypatch.setattr(Training, "_take_step", take_or_stop)
-    with pytest.raises(StoppedError):
-        trained(tmp_path / "cut", options=options)
-    monkeypatch.setattr(Training, "_take_step", take)
-    again, curve_again = trained(tmp_path / "cut", options=options)
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "_take_step", take_or_stop)
+        with pytest.raises(StoppedError):
+            trained(folder, **said)
+    return trained(folder, **said)
+
+
+@pytest.mark.parametrize("stop_at", [1, 3, 4, 6])
+@pytest.mark.parametrize("options", [{}, {"neighbour": True}], ids=["plain", "neighbour"])
+def test_a_training_that_was_stopped_ends_in_the_same_bits(tmp_path, monkeypatch, stop_at, options):
+    whole, curve = trained(tmp_path / "whole", options=options)
+    again, curve_again = stopped_and_resumed(
+        tmp_path / "cut", monkeypatch, stop_at, options=options
+    )
+    assert same(whole, again)
+    assert [row["loss"] for row in curve_again] == [row["loss"] for row in curve]
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_what_a_method_remembers_survives_a_stop(tmp_path, monkeypatch, name):
+    said = {"method": name, "options": LESS.get(name, {})}
+    whole, curve = trained(tmp_path / "whole", **said)
+    again, curve_again = stopped_and_resumed(tmp_path / "cut", monkeypatch, 5, **said)
     assert same(whole, again)
     assert [row["loss"] for row in curve_again] == [row["loss"] for row in curve]
 

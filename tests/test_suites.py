@@ -5,13 +5,14 @@ from dataclasses import fields
 
 import pytest
 
+from dml_bench.augment import parts
 from dml_bench.errors import RecipeError, StoreError, UnknownNameError
+from dml_bench.methods import METHODS
+from dml_bench.methods.base import options
 from dml_bench.published import FILE, published, read_published
 from dml_bench.suites import FOLDER, load, names
 from dml_bench.types import Recipe
 
-METHODS = {"pixels", "random", "init", "invaspread", "triplet_semihard"}
-OPTIONS = {"form", "temperature", "negative_weight", "negatives", "neighbour", "detach_keys"}
 FIELDS = {field.name for field in fields(Recipe)}
 
 
@@ -29,9 +30,41 @@ def test_every_suite_names_only_what_is_known(name):
     assert len(suite.labels) == len(suite.runs)
     for run in suite.runs:
         assert set(run) <= FIELDS
-        assert run["method"] in METHODS
-        assert set(run.get("options", {})) <= OPTIONS
+        assert options(METHODS[run["method"]].Method, run.get("options", {})) is not None
         assert bool(run.get("expect")) <= bool(run.get("source"))
+
+
+@pytest.mark.parametrize(
+    ("table", "printed"),
+    [  # read from Tables 7 and 8 of Ye et al. (CVPR 2019)
+        (
+            "Table 7",
+            {"R+C+G+F": 0.836, "C+G+F": 0.562, "R+C+F": 0.793, "R+G+F": 0.757, "R+C+G": 0.826},
+        ),
+        ("Table 8", {"none": 0.374, "hard": 0.832, "easy": 0.575}),
+    ],
+)
+def test_the_ablations_expect_what_the_paper_printed(table, printed):
+    found = {}
+    for run in load("ablations").runs:
+        if run.get("source", "").endswith(table):
+            change = run.get("options", {}).get("negatives") or run.get("augmentation", "R+C+G+F")
+            found["+".join(parts(change)) if "+" in change else change] = run["expect"]["knn@200"]
+    assert found == printed
+
+
+def test_the_ablations_of_glyphs_change_one_thing_at_a_time():
+    first, *others = load("ablations-glyphs").runs[::3]
+    for run in others:
+        changed = [name for name in {*first, *run} if run.get(name) != first.get(name)]
+        assert len(changed) == 1
+
+
+def test_the_suite_of_all_methods_has_every_method_with_three_seeds():
+    runs = load("methods").runs
+    for method in METHODS:
+        seeds = [run["seed"] for run in runs if run["method"] == method]
+        assert set(seeds) == {0, 1, 2}
 
 
 def test_no_suite_has_a_run_twice():

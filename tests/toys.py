@@ -56,3 +56,11 @@ SMALL = {
     "precision": "fp32",
     "dim": 16,
 }
+LESS = {  # options that make room in 32 images for what is made for thousands
+    "deepcluster": {"clusters": 5, "components": 8},
+    "mom": {"neighbours": 6, "positives": 6, "negatives": 8},
+    "stml": {"wide": 12, "neighbours": 2},
+    "nce": {"negatives": 16},
+    "moco": {"queue": 16},
+    "invaspread": {"neighbour": True},
+}
