@@ -9,7 +9,7 @@ import numpy as np
 from dml_bench import data
 from dml_bench.types import Dataset, Split
 
-N_TRAIN, N_TEST = 160, 80
+N_TEST = 80
 
 
 class Some:
@@ -35,8 +35,8 @@ def first_classes(split: Split, n_classes: int) -> Split:
 
 
 @cache
-def letters() -> Dataset:
-    """160 Latin classes to train on, 80 Greek and Cyrillic ones to ask for."""
+def letters(n_train: int = 160) -> Dataset:
+    """Latin classes to train on, 80 Greek and Cyrillic ones to ask for."""
     whole = data.load("glyphs", Path())
     test = first_classes(whole.query, N_TEST)
-    return replace(whole, train=first_classes(whole.train, N_TRAIN), query=test, gallery=test)
+    return replace(whole, train=first_classes(whole.train, n_train), query=test, gallery=test)
