@@ -232,7 +232,7 @@ def list_parts(args: argparse.Namespace) -> int:
         "datasets": lambda: [
             f"{name:16} {state}" for name, state in data.available(args.data_root).items()
         ],
-        "methods": lambda: [f"{name:16} {METHODS[name].Method.supervision}" for name in METHODS],
+        "methods": lambda: [_about(name) for name in METHODS],
         "backbones": backbone_names,
         "metrics": lambda: list(metric_names),
         "suites": lambda: [f"{name:16} {suites.load(name).title}" for name in suites.names()],
@@ -243,6 +243,12 @@ def list_parts(args: argparse.Namespace) -> int:
     for line in listings[args.kind]():
         print(line)
     return 0
+
+
+def _about(method: str) -> str:
+    """Return a method's name, what it is given, and the first line of what it says of itself."""
+    module = METHODS[method]
+    return f"{method:16} {module.Method.supervision:12} {module.__doc__.splitlines()[0]}"
 
 
 def _said(args: argparse.Namespace, fixed: dict[str, Any]) -> dict[str, Any]:
