@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from pytorch_metric_learning.losses import NTXentLoss
 
 from dml_bench.errors import RecipeError
 from dml_bench.methods.byol import Method as Byol
@@ -144,6 +145,15 @@ def test_simclr_agrees_with_torch():
     logits = (flat @ flat.T / 0.5).fill_diagonal_(-torch.inf)
     expected = F.cross_entropy(logits, torch.arange(2 * B).roll(B))
     assert SimCLR().loss(vectors, batch()).item() == pytest.approx(expected.item(), rel=1e-9)
+
+
+def test_simclr_agrees_with_the_nt_xent_of_pytorch_metric_learning():
+    vectors, images = unit(2, B, D), torch.arange(B).repeat(2)
+    found, slope = value_and_slope(lambda v: SimCLR(temperature=0.3).loss(v, batch()), vectors)
+    library = NTXentLoss(temperature=0.3)
+    expected, other = value_and_slope(lambda v: library(v.flatten(0, 1), images), vectors)
+    assert found == pytest.approx(expected, rel=1e-9)
+    torch.testing.assert_close(slope, other, rtol=1e-7, atol=1e-12)
 
 
 def test_simclr_by_eye():
