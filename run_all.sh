@@ -7,6 +7,7 @@
 #     quick             glyphs, the embedded dataset: a first look, 5 minutes         nothing
 #     methods           glyphs: every method, three seeds, an hour or two             nothing
 #     ablations-glyphs  InvaSpread with one thing changed at a time, an hour          nothing
+#     curves-glyphs     Recall@1 by epoch: InvaSpread, NPSoftmax, NCE, Exemplar       nothing
 #     crops             birds and cars, cut out, from a pretrained EfficientNet-Lite  cub100_crops, cars196_crops
 #     crops-methods     the main methods on them, one epoch each                      cub100_crops, cars196_crops
 #     cifar10-jpeg      two epochs of InvaSpread beside the paper's 60 %              cifar10_jpeg
