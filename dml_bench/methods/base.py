@@ -151,6 +151,13 @@ def positive(**values: float) -> None:
             raise RecipeError(f"option {name}: expected a number above 0, found {value}")
 
 
+def at_least(least: int, **values: int) -> None:
+    """Refuse options that must not be smaller."""
+    for name, value in values.items():
+        if value < least:
+            raise RecipeError(f"option {name}: expected {least} or more, found {value}")
+
+
 def share(**values: float) -> None:
     """Refuse options that must lie from 0 to 1."""
     for name, value in values.items():

@@ -10,8 +10,7 @@ which are the evaluated ones, and its hidden layer has 512 units, not 4,096. SGD
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dml_bench.errors import RecipeError
-from dml_bench.methods.base import BaseMethod, given, share
+from dml_bench.methods.base import BaseMethod, at_least, given, share
 from dml_bench.types import Batch
 
 
@@ -40,8 +39,7 @@ class Method(BaseMethod):
     def __init__(self, dim: int, hidden: int = 512, keep: float = 0.996) -> None:
         super().__init__()
         share(keep=keep)
-        if hidden < 1:
-            raise RecipeError(f"option hidden: expected 1 or more, found {hidden}")
+        at_least(1, hidden=hidden)
         self.teacher_keep = keep
         self.predictor = nn.Sequential(
             nn.Linear(dim, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, dim)

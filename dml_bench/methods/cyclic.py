@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from dml_bench import draws
 from dml_bench.errors import RecipeError
-from dml_bench.methods.base import BaseMethod, Network, buffer
+from dml_bench.methods.base import BaseMethod, Network, at_least, buffer
 from dml_bench.neighbours import rank
 from dml_bench.types import Batch, Embeddings, Floats, Ints
 
@@ -78,10 +78,8 @@ class Method(BaseMethod):
         hidden: int = 64,
     ) -> None:
         super().__init__()
-        sizes = {"neighbours": neighbours, "graph": graph, "negatives": negatives, "hidden": hidden}
-        for name, value, least in [*((k, v, 1) for k, v in sizes.items()), ("length", length, 2)]:
-            if value < least:
-                raise RecipeError(f"option {name}: expected {least} or more, found {value}")
+        at_least(1, neighbours=neighbours, graph=graph, negatives=negatives, hidden=hidden)
+        at_least(2, length=length)
         if not 0 <= beyond < 1:
             raise RecipeError(f"option beyond: expected a share below 1, found {beyond}")
         self.neighbours, self.length, self.graph = neighbours, length, graph

@@ -18,8 +18,7 @@ from torch import Tensor, nn
 
 from dml_bench import draws
 from dml_bench.clusters import kmeans
-from dml_bench.errors import RecipeError
-from dml_bench.methods.base import BaseMethod, Network, buffer, positive
+from dml_bench.methods.base import BaseMethod, Network, at_least, buffer, positive
 from dml_bench.types import Batch, Embeddings, Floats, Ints
 
 
@@ -48,9 +47,7 @@ class Method(BaseMethod):
     ) -> None:
         super().__init__()
         positive(temperature=temperature)
-        for name, value in (("clusters", clusters), ("components", components)):
-            if value < 1:
-                raise RecipeError(f"option {name}: expected 1 or more, found {value}")
+        at_least(1, clusters=clusters, components=components)
         self.clusters, self.components = min(clusters, n_items), components
         self.temperature = temperature
         self.register_buffer("pseudo", torch.zeros(n_items, dtype=torch.int64))

@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dml_bench.errors import RecipeError
-from dml_bench.methods.base import BaseMethod, given, positive, share
+from dml_bench.methods.base import BaseMethod, at_least, given, positive, share
 from dml_bench.types import Batch
 
 
@@ -60,8 +59,7 @@ class Method(BaseMethod):
         super().__init__()
         positive(temperature=temperature)
         share(keep=keep)
-        if queue < 1:
-            raise RecipeError(f"option queue: expected 1 or more, found {queue}")
+        at_least(1, queue=queue)
         self.temperature, self.teacher_keep = temperature, keep
         size = min(queue, n_items)
         self.register_buffer("rows", F.normalize(torch.randn(size, dim), dim=1))

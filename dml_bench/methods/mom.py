@@ -21,7 +21,7 @@ from torch import Tensor
 
 from dml_bench import draws
 from dml_bench.errors import RecipeError
-from dml_bench.methods.base import BaseMethod, Network, buffer, positive
+from dml_bench.methods.base import BaseMethod, Network, at_least, buffer, positive
 from dml_bench.neighbours import rank
 from dml_bench.types import Batch, Embeddings, Floats, Ints
 
@@ -73,11 +73,8 @@ class Method(BaseMethod):
         positive(margin=margin)
         if not 0 < alpha < 1:
             raise RecipeError(f"option alpha: expected a number between 0 and 1, found {alpha}")
-        sizes = {"neighbours": neighbours, "positives": positives, "negatives": negatives}
-        for name, value in (sizes | {"pool": pool}).items():
-            least = 2 if name in sizes else 1  # an image counts among its own nearest
-            if value < least:
-                raise RecipeError(f"option {name}: expected {least} or more, found {value}")
+        at_least(1, pool=pool)
+        at_least(2, neighbours=neighbours, positives=positives, negatives=negatives)  # itself too
         self.margin, self.alpha, self.neighbours = margin, alpha, neighbours
         self.positives, self.negatives, self.pool = positives, negatives, pool
         self.register_buffer("near", torch.full((n_items, positives), NOBODY))

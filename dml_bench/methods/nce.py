@@ -13,8 +13,7 @@ gives a poor estimate.
 import torch
 from torch import Tensor
 
-from dml_bench.errors import RecipeError
-from dml_bench.methods.base import BaseMethod, choice, positive, share
+from dml_bench.methods.base import BaseMethod, at_least, choice, positive, share
 from dml_bench.methods.memory import moved, start
 from dml_bench.types import Batch
 
@@ -72,8 +71,7 @@ class Method(BaseMethod):
         positive(temperature=temperature)
         share(keep=keep, average_keep=average_keep)
         choice("constant", constant, ("once", "average"))
-        if negatives < 1:
-            raise RecipeError(f"option negatives: expected 1 or more, found {negatives}")
+        at_least(1, negatives=negatives)
         self.temperature, self.keep, self.negatives = temperature, keep, negatives
         self.constant, self.average_keep = constant, average_keep
         self.register_buffer("memory", start(n_items, dim))

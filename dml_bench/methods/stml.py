@@ -18,8 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dml_bench import draws
-from dml_bench.errors import RecipeError
-from dml_bench.methods.base import BaseMethod, Network, buffer, given, positive, share
+from dml_bench.methods.base import BaseMethod, Network, at_least, buffer, given, positive, share
 from dml_bench.neighbours import rank
 from dml_bench.types import Batch, Embeddings, Floats, Ints
 
@@ -62,9 +61,7 @@ class Method(BaseMethod):
         super().__init__()
         positive(sigma=sigma, delta=delta)
         share(keep=keep)
-        for name, value in (("neighbours", neighbours), ("wide", wide)):
-            if value < 1:
-                raise RecipeError(f"option {name}: expected 1 or more, found {value}")
+        at_least(1, neighbours=neighbours, wide=wide)
         self.sigma, self.delta, self.neighbours = sigma, delta, neighbours
         self.teacher_keep = self.keep = keep
         self.head, self.teachers = nn.Linear(width, wide), nn.Linear(width, wide)
