@@ -5,8 +5,10 @@ from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
 from itertools import pairwise
+from pickle import UnpicklingError
 from typing import Any
 
+from safetensors import SafetensorError
 from torch import nn
 
 from dml_bench import weights as files
@@ -18,7 +20,18 @@ Builder = Callable[[str, int], nn.Module]
 """(weights "none" or "imagenet", crop in pixels) -> a network from (M, 3, H, W) to (M, width)."""
 
 INCEPTIONS = ("googlenet", "inception_v3")
-INCEPTION = {"aux_logits": False, "transform_input": False}  # one output, one normalisation
+ONE_OUTPUT = {"aux_logits": False, "init_weights": True}  # what they are told without weights
+FAULTS = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    UnpicklingError,
+    SafetensorError,
+)
+"""What libraries raise when weights cannot be fetched, read or fitted."""
 
 
 def backbone_names() -> list[str]:
@@ -98,52 +111,91 @@ def torchvision(name: str, weights: str, crop: int) -> nn.Module:
 
     "imagenet" is the first weights that torchvision lists (IMAGENET1K_V1 where there are several).
     Its GoogLeNet has batch norm and no local response norm: not the network of the Caffe model zoo
-    that Ye et al. (CVPR 2019) start from.
+    that Ye et al. (CVPR 2019) start from. The Inceptions lose their auxiliary heads, and do not
+    rescale their input: `preprocessing` says the mean and std that this amounts to.
     """
     models = import_module("torchvision.models")
-    options = INCEPTION if name in INCEPTIONS else {}
+    options = {"transform_input": False} if name in INCEPTIONS else {}
     if weights == "none":
-        drawn = {"init_weights": True} if options else {}
+        drawn = ONE_OUTPUT if options else {}
         return _without_classifier(models.get_model(name, weights=None, **options, **drawn))
     source = torchvision_weights(name)
     try:
         network = models.get_model(name, weights=source, progress=False, **options)
-    except (OSError, RuntimeError) as error:
+    except FAULTS as error:
         raise _not_fetched(name, source.url, error) from error
+    if name == "inception_v3":  # GoogLeNet drops its own once its weights are in
+        network.aux_logits, network.AuxLogits = False, None
     return _without_classifier(network)
 
 
 def timm(name: str, weights: str, crop: int) -> nn.Module:
     """A network of timm (an extra) without its classifier."""
+    return _of_timm(timm_with(name), f"timm/{name}", name, weights, {})
+
+
+def timm_with(name: str) -> Any:
+    """Return timm, if it has a network of this name.
+
+    Raises:
+        UnknownNameError: it has none; the message lists the nearest.
+        BenchError: timm is not installed.
+    """
     library = extra("timm", "timm")
     if not library.is_model(name):
         near = get_close_matches(name.partition(".")[0], library.list_models(), n=3)
         raise unknown("backbone", f"timm/{name}", [f"timm/{n}" for n in near])
-    return _of_timm(f"timm/{name}", name, weights, {})
+    return library
 
 
 def foundation(name: str, weights: str, crop: int) -> nn.Module:
     """A foundation model by its short name; "imagenet" is what its authors published."""
-    model, library = FOUNDATIONS[name], extra("timm", "timm")
-    if not library.is_model(model.timm):
+    model = FOUNDATIONS[name]
+    return _of_timm(timm_of(name), name, model.timm, weights, model.options)
+
+
+def timm_of(name: str) -> Any:
+    """Return timm, if it has a foundation model.
+
+    Raises:
+        BenchError: timm is not installed, or too old.
+    """
+    wanted, library = FOUNDATIONS[name].timm, extra("timm", "timm")
+    if not library.is_model(wanted):
         raise BenchError(
-            f"{name}: expected a timm that has {model.timm}, found {library.__version__};"
+            f"{name}: expected a timm that has {wanted}, found {library.__version__};"
             " pip install --upgrade timm"
         )
-    return _of_timm(name, model.timm, weights, model.options)
+    return library
 
 
-def _of_timm(called: str, name: str, weights: str, options: Mapping[str, Any]) -> nn.Module:
-    library = extra("timm", "timm")
+def _of_timm(
+    library: Any, called: str, name: str, weights: str, options: Mapping[str, Any]
+) -> nn.Module:
     try:
         network: nn.Module = library.create_model(
             name, pretrained=weights == "imagenet", num_classes=0, **options
         )
-    except (OSError, RuntimeError, ValueError) as error:
-        config = library.get_pretrained_cfg(name)
+    except FAULTS as error:
+        config = timm_config(library, name)
         origin = config and config.hf_hub_id and f"model.safetensors of {config.hf_hub_id}"
         raise _not_fetched(called, origin or "the weights", error) from error
     return network
+
+
+def timm_config(library: Any, name: str) -> Any:
+    """Return what timm says of a network's weights.
+
+    Raises:
+        DataError: it lists no such weights.
+    """
+    try:
+        return library.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        raise DataError(
+            f"timm/{name}: expected weights that timm lists, found '{name.partition('.')[2]}';"
+            " correct what follows the dot, or leave it out"
+        ) from error
 
 
 BACKBONES: dict[str, Builder] = {

@@ -15,7 +15,8 @@ embeddings stay as published and are resized to the crop at each step: any multi
 
 The word for the published weights is "imagenet", as for all backbones, though none of these was
 trained on it alone. A file that is brought holds them by timm's names, as timm's repositories on
-huggingface.co do. timm gives the DINOv3 License for DINOv3's, Apache 2.0 for the others.
+huggingface.co do, or by those that timm itself renames, as older ones do (OpenAI's for CLIP).
+timm gives the DINOv3 License for DINOv3's, Apache 2.0 for the others.
 """
 
 from collections.abc import Mapping

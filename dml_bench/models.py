@@ -4,6 +4,7 @@ Preprocessing comes with the weights: `preprocessing` says what a recipe writes 
 holds mean and std in buffers, so that nothing outside it has to know them.
 """
 
+import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from dml_bench import weights as files
 from dml_bench.backbones import BACKBONES, backbone_names, find_builder
-from dml_bench.errors import RecipeError
+from dml_bench.errors import BenchError, RecipeError
 from dml_bench.preprocessing import preprocessing
 from dml_bench.weights import digest
 
@@ -25,6 +26,7 @@ __all__ = [
     "digest",
     "parameters",
     "preprocessing",
+    "state_digest",
     "width",
 ]
 
@@ -46,6 +48,8 @@ class Model(nn.Module):
 
     mean: Tensor
     std: Tensor
+    start: str = ""
+    """SHA-256 of the weights that `build` put into the backbone; empty for drawn ones."""
 
     def __init__(
         self,
@@ -138,6 +142,8 @@ def build(
         model = Model(network, made, dim if head == "linear" else None, mean, std)
     if weights != published:
         files.load(model, weights)
+    if weights != "none":
+        model.start = state_digest(model)
     return model
 
 
@@ -149,8 +155,33 @@ def width(backbone: str, crop: int) -> int:
         >>> width("resnet18_cifar", 32)
         512
     """
+    make = find_builder(backbone)
     with torch.random.fork_rng(devices=[]):
-        return _width(find_builder(backbone)("none", crop), backbone, crop)
+        try:
+            with torch.device("meta"):  # shapes without numbers
+                return _width(make("none", crop), backbone, crop)
+        except (BenchError, RuntimeError, TypeError, ValueError):  # a network that needs numbers
+            return _width(make("none", crop), backbone, crop)
+
+
+def state_digest(model: Model) -> str:
+    """Return the SHA-256 of a model's backbone, 64 hex: of its names, kinds, shapes and numbers.
+
+    Asked of a model as `build` returns it, it pins published weights, of which a recipe knows only
+    the word "imagenet". The head, drawn from the seed, and the counters of batch norm, which
+    old files lack, do not count; nor do the device and the memory format.
+
+    Example:
+        >>> len(state_digest(build("conv4", "none", "none", 0, 32, (0, 0, 0), (1, 1, 1), seed=0)))
+        64
+    """
+    found = hashlib.sha256()
+    for name, value in sorted(model.backbone.state_dict().items()):
+        if not name.endswith("num_batches_tracked"):
+            found.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+            plain = value.detach().cpu().contiguous().reshape(-1)
+            found.update(plain.view(torch.uint8).numpy())
+    return found.hexdigest()
 
 
 def parameters(model: nn.Module) -> int:

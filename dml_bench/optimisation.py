@@ -64,8 +64,11 @@ def steps(schedule: str) -> Mapping[int, float]:
         raise unknown("schedule", schedule, [*SCHEDULES, "cosine", "steps:EPOCH=FACTOR,..."])
     try:
         pairs = [step.split("=") for step in schedule.removeprefix("steps:").split(",")]
-        return {int(start): float(factor) for start, factor in pairs}
+        found = {int(start): float(factor) for start, factor in pairs}
+        if not all(start >= 0 and 0 <= factor < 1e6 for start, factor in found.items()):
+            raise ValueError
+        return found
     except ValueError:
         raise RecipeError(
-            f"expected a schedule like 'steps:120=0.1,160=0.01', found '{schedule}'"
+            f"expected a schedule like 'steps:120=0.1,160=0.01', found '{schedule}'; write one"
         ) from None

@@ -1,9 +1,17 @@
 """How images were shown to a network when its weights were trained."""
 
+from contextlib import suppress
 from typing import Any
 
 from dml_bench import weights as files
-from dml_bench.backbones import INCEPTIONS, extra, find_builder, torchvision_weights
+from dml_bench.backbones import (
+    INCEPTIONS,
+    find_builder,
+    timm_config,
+    timm_of,
+    timm_with,
+    torchvision_weights,
+)
 from dml_bench.errors import DataError
 from dml_bench.foundation import FOUNDATIONS
 
@@ -24,11 +32,12 @@ def preprocessing(backbone: str, weights: str) -> dict[str, Any]:
 
     Args:
         backbone: as in `build`.
-        weights: as in `build`. A file of our own brings its mean and std; any other is taken for
-            the published weights of that backbone.
+        weights: as in `build`. A file is taken for the published weights of that backbone; one of
+            our own brings its own mean and std.
 
     Returns:
-        "mean" and "std", and where the weights define them "fit", "resize" and "crop".
+        "mean" and "std", and where the weights, or a foundation model's name, define them "fit",
+        "resize" and "crop".
 
     Raises:
         UnknownNameError: no such backbone.
@@ -45,28 +54,35 @@ def preprocessing(backbone: str, weights: str) -> dict[str, Any]:
         (0.5, 0.5, 0.5)
     """
     find_builder(backbone)
-    if weights not in ("none", "imagenet"):
-        state = files.read(weights)
-        if files.is_model(state):
-            return {key: tuple(state[key].flatten().tolist()) for key in ("mean", "std")}
-    if backbone in ("pixels", "resnet18_cifar"):
-        return dict(PLAIN if backbone == "pixels" else CIFAR)
-    if weights == "none" or backbone == "conv4":
-        return dict(HALF)
-    if backbone == "efficientnet_lite0":
-        return dict(LITE)
-    return _published(backbone)
+    if weights == "none":
+        return _drawn(backbone)
+    state = {} if weights == "imagenet" else files.read(weights)
+    if not files.is_model(state):
+        return _published(backbone)
+    shape: dict[str, Any] = {}
+    with suppress(DataError):  # a network that nobody publishes weights of has no sizes
+        shape = _published(backbone)
+    return shape | {key: tuple(state[key].flatten().tolist()) for key in ("mean", "std")}
+
+
+def _drawn(backbone: str) -> dict[str, Any]:
+    """What a network is shown that nothing was learned with."""
+    usual: dict[str, Any] = {"pixels": PLAIN, "resnet18_cifar": CIFAR}.get(backbone, HALF)
+    return usual | (_foundation_shape(backbone) if backbone in FOUNDATIONS else {})
 
 
 def _published(backbone: str) -> dict[str, Any]:
     """What a library says about the images that its weights were trained on."""
     library, _, name = backbone.rpartition("/")
+    if backbone in ("pixels", "resnet18_cifar", "conv4"):  # ours: nobody publishes any
+        return _drawn(backbone)
+    if backbone == "efficientnet_lite0":
+        return dict(LITE)
     if library == "timm":
-        return _timm_preprocessing(name)
+        return _timm_preprocessing(timm_with(name), name)
     if backbone in FOUNDATIONS:
-        model = FOUNDATIONS[backbone]
-        shape = {"fit": "centre", "resize": model.resize, "crop": model.crop}
-        return _timm_preprocessing(model.timm) | shape
+        known = _timm_preprocessing(timm_of(backbone), FOUNDATIONS[backbone].timm)
+        return known | _foundation_shape(backbone)
     preset = torchvision_weights(name).transforms()
     shape = {"fit": "centre", "resize": preset.resize_size[0], "crop": preset.crop_size[0]}
     if name in INCEPTIONS:  # the rescaling that `transform_input` would do after ImageNet's
@@ -74,8 +90,13 @@ def _published(backbone: str) -> dict[str, Any]:
     return {"mean": tuple(preset.mean), "std": tuple(preset.std)} | shape
 
 
-def _timm_preprocessing(name: str) -> dict[str, Any]:
-    config = extra("timm", "timm").get_pretrained_cfg(name)
+def _foundation_shape(backbone: str) -> dict[str, Any]:
+    model = FOUNDATIONS[backbone]
+    return {"fit": "centre", "resize": model.resize, "crop": model.crop}
+
+
+def _timm_preprocessing(library: Any, name: str) -> dict[str, Any]:
+    config = timm_config(library, name)
     if config is None:
         raise DataError(
             f"timm/{name}: expected published weights, found none; use weights = 'none'"

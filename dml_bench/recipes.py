@@ -2,11 +2,15 @@
 
 A field comes from the user, else from the dataset where it has needs of its own, else from the
 method, else from the protocol. A method that brings an optimiser brings its rate too: the dataset's
-is for another optimiser. A foundation model brings the sizes that it is shown.
+is for another optimiser.
+
+Preprocessing comes with the weights: mean and std always; fit, resize and crop for every backbone
+that stands not beside its protocol in `PAPERS`. Those that do are shown what the paper shows them
+(or the dataset, where it has needs of its own), whatever their weights were trained on: so a
+ResNet50 is asked as the paper asks it, and a ViT, which reads one size only, as its authors ask it.
+Without weights a backbone brings no sizes, but for foundation models: those are sizes by name.
 """
 
-import math
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -15,15 +19,16 @@ from typing import Any
 import torch
 
 from dml_bench import augment, models
-from dml_bench.backbones import find_builder
-from dml_bench.errors import RecipeError
-from dml_bench.foundation import FOUNDATIONS
+from dml_bench.errors import MetricError, RecipeError
+from dml_bench.fields import as_kind, checked, follows, merge, parse
 from dml_bench.methods import METHODS
 from dml_bench.methods.base import BaseMethod, make, options
 from dml_bench.metrics import metric
 from dml_bench.optimisation import OPTIMISERS, rate
 from dml_bench.registry import unknown
 from dml_bench.types import Dataset, Recipe
+
+__all__ = ["fast_at_bf16", "merge", "parse", "resolve"]
 
 COMMON: Mapping[str, Any] = {
     "head": "linear",
@@ -62,6 +67,13 @@ PROTOCOLS: Mapping[str, Mapping[str, Any]] = {
         "schedule": "code-unseen",
     },
 }
+PAPERS: Mapping[str, Sequence[str]] = {
+    "seen": ("resnet18_cifar",),
+    # Ye et al. (CVPR 2019), Tables 3 to 6, but ResNet50 (its usual stand-in) and EfficientNet-Lite0
+    # (the one whose weights need no network), which the suites ask at the same sizes
+    "unseen": ("googlenet", "resnet18", "resnet50", "efficientnet_lite0"),
+}
+"""The backbones that are shown the sizes of a protocol; all others those of their weights."""
 SMALL: Mapping[str, Any] = {  # letters: no flip, no colour; minutes on two cores
     "backbone": "conv4",
     "weights": "none",
@@ -80,11 +92,6 @@ TINY: Mapping[str, Any] = {  # unseen classes at 32 x 32: the paper's recipe for
 }
 DATASETS: Mapping[str, Mapping[str, Any]] = {"glyphs": SMALL, "omniglot": SMALL, "cifar100": TINY}
 OPTIMISATION = ("optimiser", "lr", "momentum", "weight_decay")
-KINDS: Mapping[Any, tuple[type, ...]] = {float: (int, float), int: (int,), str: (str,)}
-LEAST: Mapping[str, float] = {
-    "dim": 1, "resize": 0, "crop": 1, "batch": 2, "per_class": 0, "epochs": 0, "seed": 0,
-    "lr": 0, "momentum": 0, "weight_decay": 0,
-}  # fmt: skip
 
 
 def resolve(said: Mapping[str, Any], dataset: Dataset, *, device: str = "cpu") -> Recipe:
@@ -98,24 +105,31 @@ def resolve(said: Mapping[str, Any], dataset: Dataset, *, device: str = "cpu") -
     Raises:
         UnknownNameError: a field, method, backbone, augmentation, option or schedule that is not
             known; the message lists what is.
-        RecipeError: a value that means nothing.
+        RecipeError: a value of another kind, out of range, or that means nothing.
+        DataError: weights that are missing or unreadable.
     """
     known = [f.name for f in fields(Recipe)]
     for name in said:
         if name not in known:
             raise unknown("recipe field", name, known)
+    if "weights_digest" in said:
+        raise follows("weights_digest")
+    said = {name: checked(name, value) for name, value in said.items()}
     if "method" not in said:
         raise RecipeError(f"expected a method, found none; there is {', '.join(METHODS)}")
     method: type[BaseMethod] = METHODS[said["method"]].Method
     special = DATASETS.get(dataset.name, {})
     fixed = method.defaults if method.supervision == "none" else _optimisation(method)
     usual = {**COMMON, **PROTOCOLS[dataset.protocol], **method.defaults, **special, **fixed}
-    values = {**usual, **_shown({**usual, **said}["backbone"]), **said}
+    chosen = {**usual, **said}
+    shown = _shown(chosen["backbone"], chosen["weights"], dataset.protocol)
+    values = {**usual, **shown, **said}
     values["dataset"] = said.get("dataset", dataset.name)
     values["options"] = options(method, values["options"])
     _fill(values, dataset, device)
-    recipe = Recipe.from_dict({name: _as_kind(name, value) for name, value in values.items()})
+    recipe = Recipe.from_dict({name: as_kind(name, value) for name, value in values.items()})
     _check(recipe, method)
+    _check_monitor(recipe.monitor, dataset)
     if method.supervision == "supervised" and not dataset.train.labelled:
         raise RecipeError(
             f"method {recipe.method}: expected a label for every training image, found some"
@@ -130,44 +144,16 @@ def _optimisation(method: type[BaseMethod]) -> Mapping[str, Any]:
     return {name: brought[name] for name in OPTIMISATION if name in brought}
 
 
-def _shown(backbone: str) -> Mapping[str, Any]:
-    """Return the fit and sizes that a foundation model brings; nothing for other backbones."""
-    if backbone not in FOUNDATIONS:
-        return {}
-    prepared = models.preprocessing(backbone, "imagenet")
-    return {name: prepared[name] for name in ("fit", "resize", "crop")}
-
-
-def _as_kind(name: str, value: Any) -> Any:
-    """Return a field's value in the kind that it is kept in; 1 and 1.0 are one number.
-
-    Raises:
-        RecipeError: it is of another kind, or not finite.
-    """
-    kind: Any = Recipe.__dataclass_fields__[name].type
-    if kind not in KINDS:
-        return _three(name, value) if name in ("mean", "std") else value
-    if not isinstance(value, KINDS[kind]) or isinstance(value, bool):
-        raise RecipeError(f"{name}: expected {kind.__name__}, found {value!r}")
-    kept = kind(value)
-    if kind is float and not math.isfinite(kept):
-        raise RecipeError(f"{name}: expected a finite number, found {value}")
-    return kept
-
-
-def _three(name: str, value: Any) -> tuple[float, ...]:
-    fits = isinstance(value, list | tuple) and len(value) == 3
-    if not fits or not all(type(v) in (int, float) and math.isfinite(v) for v in value):
-        raise RecipeError(f"{name}: expected 3 numbers, one a channel, found {value!r}")
-    return tuple(float(v) for v in value)
+def _shown(backbone: str, weights: str, protocol: str) -> Mapping[str, Any]:
+    """Return what comes with the weights: mean and std, and sizes where the protocol has none."""
+    prepared = models.preprocessing(backbone, weights)
+    if backbone.removeprefix("torchvision/") in PAPERS[protocol]:
+        return {name: prepared[name] for name in ("mean", "std")}
+    return prepared
 
 
 def _fill(values: dict[str, Any], dataset: Dataset, device: str) -> None:
-    """Put in what follows from other fields: crop, preprocessing, digest, precision, order."""
-    find_builder(values["backbone"])
-    prepared = models.preprocessing(values["backbone"], values["weights"])
-    values.setdefault("mean", prepared["mean"])
-    values.setdefault("std", prepared["std"])
+    """Put in what follows from other fields: crop, digest, precision, order, dim."""
     if not values.get("crop"):
         values["crop"] = values["resize"] or min(dataset.train.images[0].size)
     file = Path(values["weights"])
@@ -189,9 +175,6 @@ def fast_at_bf16(device: str) -> bool:
 
 
 def _check(recipe: Recipe, method: type[BaseMethod]) -> None:
-    for name, least in LEAST.items():
-        if getattr(recipe, name) < least:
-            raise RecipeError(f"{name}: expected {least:g} or more, found {getattr(recipe, name)}")
     for name, known in {
         "head": ("linear", "none"),
         "fit": ("squash", "centre"),
@@ -201,14 +184,32 @@ def _check(recipe: Recipe, method: type[BaseMethod]) -> None:
         if getattr(recipe, name) not in known:
             raise unknown(name, getattr(recipe, name), known)
     rate(recipe.schedule, 0, recipe.epochs)
-    if recipe.monitor != "none":
-        metric(recipe.monitor)
     make(method, {"n_items": 2, "dim": recipe.dim, "n_classes": 2, "width": 2}, recipe.options)
     _check_together(recipe, method)
 
 
+def _check_monitor(monitor: str, dataset: Dataset) -> None:
+    """Refuse a metric that the dataset's own protocol cannot compute after an epoch."""
+    if monitor == "none":
+        return
+    try:
+        wanted = metric(monitor)
+    except MetricError as error:
+        raise RecipeError(f"monitor: {error}") from error
+    if wanted.needs == "splits" and dataset.leave_one_out:
+        raise RecipeError(
+            f"monitor {monitor}: expected a gallery with training's classes, found none in"
+            f" {dataset.name}, whose queries are searched among themselves; take recall@1"
+        )
+
+
 def _check_together(recipe: Recipe, method: type[BaseMethod]) -> None:
     """Refuse fields that contradict each other."""
+    if 0 < recipe.resize < recipe.crop:
+        raise RecipeError(
+            f"crop: expected at most the {recipe.resize} pixels of resize, found {recipe.crop};"
+            " set a smaller crop or a larger resize"
+        )
     if method.supervision == "none":
         for name, fixed in method.defaults.items():
             if getattr(recipe, name) != fixed:
@@ -226,43 +227,3 @@ def _check_together(recipe: Recipe, method: type[BaseMethod]) -> None:
             "method init: expected pretrained weights, found none; set weights, or take the"
             " method random"
         )
-
-
-def parse(settings: Sequence[str]) -> dict[str, Any]:
-    """Read `name=value` words: recipe fields, and options of the method.
-
-    A value is read as TOML where it can be, else as text.
-
-    Raises:
-        RecipeError: a word without "=".
-
-    Example:
-        >>> parse(["epochs=2", "form=paper", "lr=1e-3"])
-        {'epochs': 2, 'options': {'form': 'paper'}, 'lr': 0.001}
-    """
-    known = {f.name for f in fields(Recipe)}
-    said: dict[str, Any] = {}
-    for word in settings:
-        name, equals, text = word.partition("=")
-        if not equals or not name:
-            raise RecipeError(f"--set: expected name=value, found '{word}'")
-        if name in known:
-            said[name] = _value(text)
-        else:
-            said.setdefault("options", {})[name] = _value(text)
-    return said
-
-
-def _value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def merge(said: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay settings over what was said before; options one by one."""
-    both = {**said, **over}
-    if "options" in said or "options" in over:
-        both["options"] = {**said.get("options", {}), **over.get("options", {})}
-    return both

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -82,22 +83,54 @@ def load(model: nn.Module, path: str | Path) -> None:
 def load_backbone(backbone: nn.Module, state: Mapping[str, Tensor], path: str | Path) -> None:
     """Put published weights into a backbone, their classifier left aside.
 
+    A network of timm also takes what timm itself renames as it loads: older files, such as
+    CLIP's by OpenAI's names.
+
     Raises:
         DataError: a name is missing, unknown, or of another shape.
     """
+    kept = _without_classifier(backbone, state)
+    if _misfits(backbone, kept) and (renamed := _renamed(backbone, state)):
+        renamed = _without_classifier(backbone, renamed)
+        kept = kept if _misfits(backbone, renamed) else renamed
+    _strictly(backbone, kept, path)
+
+
+def _without_classifier(backbone: nn.Module, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     own = backbone.state_dict()
-    _strictly(
-        backbone,
-        {k: v for k, v in state.items() if k in own or not k.startswith(CLASSIFIERS)},
-        path,
-    )
+    return {k: v for k, v in state.items() if k in own or not k.startswith(CLASSIFIERS)}
+
+
+def _misfits(module: nn.Module, state: Mapping[str, Tensor]) -> bool:
+    """Whether a name is missing or unknown."""
+    own = module.state_dict()
+    return any(k not in own for k in state) or any(k not in state for k in own if _needed(k))
+
+
+def _needed(name: str) -> bool:
+    return not name.endswith("num_batches_tracked")  # a counter that old files lack
+
+
+def _renamed(backbone: nn.Module, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Return a state dict by the names of timm's network, or nothing if timm cannot."""
+    home = type(backbone).__module__
+    if not home.startswith("timm."):
+        return {}
+    convert = getattr(import_module(home), "checkpoint_filter_fn", None)
+    if convert is None:
+        return {}
+    try:
+        found = convert(dict(state), backbone)
+    except Exception:  # a converter that is fed another network raises whatever it likes
+        return {}
+    return {k: v for k, v in found.items() if isinstance(v, Tensor)}
 
 
 def _strictly(module: nn.Module, state: Mapping[str, Tensor], path: str | Path) -> None:
     """Load all or refuse with one line that says what does not fit."""
     own = module.state_dict()
     faults = {
-        "missing": [k for k in own if k not in state and not k.endswith("num_batches_tracked")],
+        "missing": [k for k in own if k not in state and _needed(k)],
         "unexpected": [k for k in state if k not in own],
         "of another shape": [k for k in own if k in state and own[k].shape != state[k].shape],
     }
@@ -107,7 +140,7 @@ def _strictly(module: nn.Module, state: Mapping[str, Tensor], path: str | Path) 
             f"{path}: expected the {len(own)} weights of this network, found {found};"
             " bring the file of this backbone, head and dim"
         )
-    module.load_state_dict(state, strict=False)  # only counters that old files lack may be missing
+    module.load_state_dict(state, strict=False)  # only counters may be missing
 
 
 def _few(names: list[str]) -> str:

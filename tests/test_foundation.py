@@ -81,7 +81,8 @@ def test_a_name_alone_brings_the_sizes_that_the_network_is_shown(name, resize):
     said = {"method": "init", "backbone": name, "weights": "imagenet", "head": "none"}
     recipe = recipes.resolve(said, toy())
     assert (recipe.fit, recipe.resize, recipe.crop) == ("centre", resize, 224)
-    assert recipes.resolve({**said, "crop": 448}, toy()).crop == 448
+    larger = recipes.resolve({**said, "crop": 448, "resize": 512}, toy())
+    assert (larger.fit, larger.resize, larger.crop) == ("centre", 512, 448)
 
 
 def test_every_short_name_is_a_built_in_backbone():
@@ -111,7 +112,9 @@ def test_preprocessing_is_what_is_published(name, weights, brought):
 
 
 def test_without_weights_nothing_is_published():
-    assert models.preprocessing("dinov2_vits14", "none")["mean"] == (0.5, 0.5, 0.5)
+    found = models.preprocessing("dinov2_vits14", "none")
+    assert found["mean"] == (0.5, 0.5, 0.5)
+    assert (found["fit"], found["resize"], found["crop"]) == ("centre", 256, 224)  # by its name
 
 
 @pytest.mark.parametrize(
@@ -166,6 +169,53 @@ def test_a_file_with_a_head_for_classes_or_texts_comes_without_it(small, tmp_pat
     model = built("dinov2_vits14", path, seed=2)
     assert torch.equal(model.backbone.norm.weight, small.backbone.norm.weight)
     assert torch.equal(model.backbone.cls_token, small.backbone.cls_token)
+
+
+OPENAIS = {  # timm's names -> those of CLIP's first files
+    "patch_embed.proj": "conv1",
+    "pos_embed": "positional_embedding",
+    "blocks.": "transformer.resblocks.",
+    "norm_pre": "ln_pre",
+    "norm1": "ln_1",
+    "norm2": "ln_2",
+    "qkv.": "in_proj_",
+    "attn.proj": "attn.out_proj",
+    "mlp.fc1": "mlp.c_fc",
+    "mlp.fc2": "mlp.c_proj",
+    "cls_token": "class_embedding",
+}
+
+
+def openais(state):
+    """A state dict of timm's CLIP by OpenAI's names, with its projection and a tower for texts."""
+    found = {"visual.proj": torch.zeros(768, 512), "token_embedding.weight": torch.zeros(9, 4)}
+    for name, value in state.items():
+        old = "ln_post" + name.removeprefix("norm") if name.startswith("norm.") else name
+        for new, first in OPENAIS.items():
+            old = old.replace(new, first)
+        bare = {"cls_token": value[0, 0], "pos_embed": value[0]} if value.ndim == 3 else {}
+        found[f"visual.{old}"] = bare.get(name, value).clone()
+    return found
+
+
+def test_a_clip_file_by_openais_names_loads_as_timm_would_load_it(tmp_path):
+    source, path = built("clip_vitb32", crop=32, seed=1), str(tmp_path / "model.safetensors")
+    state = openais(source.backbone.state_dict())
+    assert "visual.transformer.resblocks.0.attn.in_proj_weight" in state
+    save_file(state, path)
+    model = built("clip_vitb32", path, crop=32, seed=2)
+    assert settled("clip_vitb32", weights=path, crop=32).mean == OPENAI[0]
+    for name, value in source.backbone.state_dict().items():
+        assert torch.equal(model.backbone.state_dict()[name], value), name
+
+
+def test_a_file_by_older_names_that_lacks_something_is_still_refused(tmp_path):
+    path = str(tmp_path / "model.safetensors")
+    state = openais(built("clip_vitb32", crop=32, seed=1).backbone.state_dict())
+    del state["visual.ln_post.weight"]
+    save_file(state, path)
+    with pytest.raises(DataError, match=r"found \d+ missing \(.*unexpected \(.*visual"):
+        built("clip_vitb32", path, crop=32)
 
 
 def test_a_file_of_another_network_is_refused_in_one_line(brought):

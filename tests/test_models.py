@@ -1,12 +1,17 @@
 """Networks: their shapes, where their weights come from, and what is refused."""
 
+import hashlib
+from pickle import UnpicklingError
+
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
+from toys import toy
 
-from dml_bench import backbones, models
+from dml_bench import backbones, models, recipes
 from dml_bench.errors import BenchError, DataError, RecipeError, UnknownNameError
+from dml_bench.weights import CLASSIFIERS
 
 HALF = (0.5, 0.5, 0.5)
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -183,6 +188,69 @@ def test_the_digest_is_the_sha256_of_the_file(tmp_path):
     assert models.digest(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223")
 
 
+def test_the_digest_of_a_state_pins_the_backbones_numbers_and_nothing_else():
+    model = built(seed=1)
+    digest = models.state_digest(model)
+    assert len(digest) == 64
+    assert digest == models.state_digest(built(seed=1, head="none"))
+    assert digest == models.state_digest(model.to(memory_format=torch.channels_last))
+    assert digest != models.state_digest(built(seed=2))
+    fresh = built(seed=1)
+    with torch.no_grad():
+        next(fresh.backbone.parameters())[0, 0, 0, 0] += 1e-7
+    assert digest != models.state_digest(fresh)
+    fresh.backbone.half()
+    assert len(models.state_digest(fresh)) == 64
+    fresh.backbone.bfloat16()
+    assert len(models.state_digest(fresh)) == 64
+
+
+def test_a_model_knows_the_weights_that_it_began_with(tmp_path):
+    drawn = built(seed=1)
+    assert drawn.start == ""
+    save_file(drawn.backbone.state_dict(), tmp_path / "brought.safetensors")
+    brought = built(seed=2, weights=str(tmp_path / "brought.safetensors"))
+    assert brought.start == models.state_digest(drawn)
+
+
+def test_the_digest_of_a_state_is_of_fixed_bytes():
+    plain = nn.Linear(2, 1, bias=False)
+    with torch.no_grad():
+        plain.weight.copy_(torch.tensor([[1.0, -2.0]]))
+    model = models.Model(plain, 1, None, HALF, HALF)
+    said = b"weight torch.float32 (1, 2)\n" + bytes.fromhex("0000803f000000c0")
+    assert models.state_digest(model) == hashlib.sha256(said).hexdigest()
+
+
+def test_a_width_is_read_without_numbers(monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        models, "find_builder", lambda name: lambda *_: made.append(nn.Linear(4, 7)) or Flat(made)
+    )
+    assert models.width.__wrapped__("flat", 2) == 7
+    assert [part.weight.device.type for part in made] == ["meta"]
+
+
+def test_a_network_that_needs_numbers_still_has_a_width(monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        models,
+        "find_builder",
+        lambda name: lambda *_: torch.zeros(1).item() or made.append(nn.Linear(4, 7)) or Flat(made),
+    )
+    assert models.width.__wrapped__("flat", 2) == 7
+    assert [part.weight.device.type for part in made] == ["cpu"]
+
+
+class Flat(nn.Module):
+    def __init__(self, parts):
+        super().__init__()
+        self.last = parts[-1]
+
+    def forward(self, images):
+        return self.last(images[:, 0].flatten(1))
+
+
 def test_an_unknown_backbone_lists_the_known():
     with pytest.raises(UnknownNameError, match=r"no backbone 'resnet19'; did you mean 'resnet18'"):
         built("resnet19")
@@ -212,15 +280,69 @@ def test_an_unknown_head_is_refused():
         built(head="mlp")
 
 
-def test_weights_that_cannot_be_fetched_say_which_file_to_bring(monkeypatch):
+@pytest.mark.parametrize("fault", [OSError, ValueError, KeyError, RuntimeError, UnpicklingError])
+def test_weights_that_cannot_be_fetched_say_which_file_to_bring(monkeypatch, fault):
     torchvision = pytest.importorskip("torchvision")
 
     def offline(*_, **__):
-        raise OSError("no route to host")
+        raise fault("no route to host")
 
-    monkeypatch.setattr(torchvision.models, "get_model", offline)
-    with pytest.raises(DataError, match=r"no route to host; bring .*resnet18-.*pth and pass"):
+    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", offline)
+    with pytest.raises(
+        DataError, match=r"no route to host.?; bring .*resnet18-.*pth and pass"
+    ) as caught:
         built("resnet18", "imagenet", crop=64)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def published(monkeypatch):
+    """What torchvision would fetch for a network: all that one of random weights holds."""
+    torchvision = pytest.importorskip("torchvision")
+
+    def publish(name):
+        torch.manual_seed(3)
+        drawn = {"init_weights": False} if name in backbones.INCEPTIONS else {}
+        network = torchvision.models.get_model(name, weights=None, **drawn)
+        for part in network.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.momentum = None  # the mean of what it sees
+        side = 299 if name == "inception_v3" else 96  # its auxiliary head reads no smaller map
+        network(torch.randn(4, 3, side, side))  # so that features are neither tiny nor huge
+        state = network.state_dict()
+        fetched = []
+
+        def fetch(url, *_, **__):
+            fetched.append(url)
+            return {key: value.clone() for key, value in state.items()}
+
+        monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", fetch)
+        return state, fetched
+
+    return publish
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3", "resnet18", "resnet50"])
+def test_imagenets_weights_give_the_features_that_torchvision_computes(published, name):
+    from torchvision.models import get_model, get_model_weights
+
+    state, fetched = published(name)
+    shown = models.preprocessing(name, "imagenet")
+    model = models.build(name, "imagenet", "none", 0, 96, shown["mean"], shown["std"], 0).eval()
+    source = next(iter(get_model_weights(name)))
+    assert fetched == [source.url]
+    for key, value in model.backbone.state_dict().items():
+        assert torch.equal(value, state[key]), key
+    assert all(key.startswith(CLASSIFIERS) for key in set(state) - set(model.backbone.state_dict()))
+
+    theirs = get_model(name, weights=source, progress=False).eval()  # rescales its input, or not
+    theirs.fc = nn.Identity()
+    images = torch.rand(2, 3, 96, 96)
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in IMAGENET)
+    with torch.no_grad():
+        expected = theirs((images - mean) / std)
+        torch.testing.assert_close(model.features(images), expected, rtol=1e-3, atol=1e-4)
+    assert model.train()(images).shape == (2, model.width)  # one output, in training too
 
 
 def test_a_missing_extra_says_how_to_install_it():
@@ -274,6 +396,33 @@ def test_the_weights_of_efficientnet_lite0_are_in_its_package():
     for name, value in first.backbone.state_dict().items():
         assert torch.equal(value, published[name]), name
     assert not equal(first, built("efficientnet_lite0", crop=64))
+
+
+def test_a_file_of_our_own_brings_its_mean_and_std_and_its_backbones_sizes(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_file(built("resnet18", crop=64).state_dict(), path)
+    found = models.preprocessing("resnet18", str(path))
+    assert (found["mean"], found["std"]) == (HALF, HALF)
+    assert (found["fit"], found["resize"], found["crop"]) == ("centre", 256, 224)
+
+
+def test_a_timm_network_that_reads_one_size_works_by_default():
+    pytest.importorskip("timm")
+    name = "timm/vit_tiny_patch16_224"
+    said = {"method": "init", "backbone": name, "weights": "imagenet", "head": "none"}
+    recipe = recipes.resolve(said, toy())
+    assert (recipe.fit, recipe.resize, recipe.crop, recipe.dim) == ("centre", 248, 224, 192)
+    assert models.build(name, "none", "none", 0, recipe.crop, HALF, HALF, 0).width == 192
+
+
+def test_names_that_timm_lacks_are_refused_before_anything_is_built():
+    pytest.importorskip("timm")
+    with pytest.raises(UnknownNameError, match="did you mean 'timm/resnet10t'"):
+        models.preprocessing("timm/resnet10x", "imagenet")
+    with pytest.raises(DataError, match=r"timm/resnet50.nonsense: .* found 'nonsense'; correct"):
+        models.preprocessing("timm/resnet50.nonsense", "imagenet")
+    with pytest.raises(DataError, match="found 'nonsense'; correct"):
+        built("timm/resnet50.nonsense", "imagenet")
 
 
 def test_timm_comes_by_name():

@@ -4,7 +4,8 @@ import pytest
 from toys import SMALL, toy, toy_seen
 
 from dml_bench import recipes
-from dml_bench.errors import BenchError
+from dml_bench.errors import BenchError, RecipeError, UnknownNameError
+from dml_bench.methods import METHODS
 from dml_bench.types import Recipe
 
 SAID = {"dataset": "toy", "method": "invaspread", **SMALL}
@@ -134,6 +135,188 @@ def test_settings_are_read_as_fields_and_options():
         "weights": "/some/file.pt",
         "options": {"form": "paper", "neighbour": True},
     }
+
+
+WRONG = [
+    "dataset=3",
+    "dataset=true",
+    "method=3",
+    "method=[1]",
+    "method=invasprd",
+    "backbone=3",
+    "backbone={a=1}",
+    "backbone=resnt50",
+    "weights=3",
+    "weights=[1]",
+    "head=3",
+    "head=mlp",
+    "dim=0",
+    "dim=1.5",
+    "dim=99999999999999",
+    "fit=1",
+    "resize=-1",
+    "resize=wide",
+    "crop=-5",
+    "crop=99999999",
+    "mean=3",
+    "mean=[0.5,0.5]",
+    "mean=[128,128,128]",
+    "mean=[nan,0,0]",
+    f"mean=[1{'0' * 400},0,0]",
+    "std=[0,0,0]",
+    "std=[-1,1,1]",
+    "std=x",
+    "augmentation=3",
+    "augmentation=R+Q",
+    "batch=1",
+    "batch=1e3",
+    "per_class=-1",
+    "epochs=two",
+    "epochs=true",
+    "epochs=99999999999",
+    "optimiser=3",
+    "optimiser=sdg",
+    "lr=-0.1",
+    "lr=inf",
+    "lr=fast",
+    "lr=1e300",
+    "momentum=1.0",
+    "momentum=1.5",
+    "momentum=-0.1",
+    "weight_decay=1e99",
+    "weight_decay=nan",
+    f"weight_decay=1{'0' * 400}",
+    "schedule=3",
+    "schedule=linear",
+    "schedule=steps:1=nan",
+    "schedule=steps:1=-1",
+    "precision=3",
+    "precision=fp8",
+    "monitor=3",
+    "monitor=recal@1",
+    "monitor=recall@0",
+    "monitor=linear",
+    "seed=99999999999999999999999",
+    "seed=2147483648",
+    "seed=-1",
+    "seed=0.5",
+    "options=3",
+    "options=[1]",
+    "temprature=1.0",
+    "temperature=hot",
+    "expect=3",
+    "source=me",
+    "weights_digest=x",
+    'backbone="conv4\\nresnet18"',
+    "learning_rate=1",
+]
+
+
+@pytest.mark.parametrize("word", WRONG)
+def test_a_setting_of_the_wrong_kind_or_out_of_range_is_refused_in_one_line(word):
+    with pytest.raises((RecipeError, UnknownNameError)) as error:
+        resolved(**recipes.parse([word]))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["expect", "source", "weights_digest"])
+def test_what_follows_from_elsewhere_is_no_setting(name):
+    with pytest.raises(RecipeError, match=f"{name}: expected a field for a user to set, found one"):
+        recipes.parse([f"{name}=x"])
+
+
+def test_a_digest_is_never_said():
+    with pytest.raises(RecipeError, match="that follows from the weights file; leave it out"):
+        resolved(weights_digest="ab")
+
+
+def test_an_option_is_laid_over_a_table_of_options_in_any_order():
+    wanted = {"options": {"form": "paper", "temperature": 0.2}}
+    assert recipes.parse(["options={form='paper'}", "temperature=0.2"]) == wanted
+    assert recipes.parse(["temperature=0.2", "options={form='paper'}"]) == wanted
+    with pytest.raises(RecipeError, match="options: expected a table"):
+        recipes.parse(["options=3", "temperature=0.2"])
+
+
+def test_a_setting_of_two_lines_says_no_second_field():
+    assert recipes.parse(["temperature=0.1\nlr = 3"]) == {"options": {"temperature": "0.1\nlr = 3"}}
+
+
+@pytest.mark.parametrize("monitor", ["linear", "recall@1", "knn@200", "nmi"])
+def test_a_monitor_that_the_protocol_can_compute_is_taken(monitor):
+    seen = recipes.resolve({"method": "invaspread", "monitor": monitor}, toy_seen())
+    assert seen.monitor == monitor
+    if monitor != "linear":
+        assert resolved(monitor=monitor).monitor == monitor
+
+
+def test_a_monitor_that_needs_a_gallery_apart_is_refused_before_training():
+    with pytest.raises(
+        RecipeError, match=r"monitor linear: expected a gallery .* found none in toy"
+    ):
+        resolved(monitor="linear")
+
+
+def test_a_crop_larger_than_what_it_is_cut_from_is_refused():
+    with pytest.raises(RecipeError, match="at most the 20 pixels of resize, found 24; set"):
+        resolved(resize=20, crop=24)
+
+
+PAPERS = (256, 227, "squash")
+
+
+@pytest.mark.parametrize("method", ["invaspread", "init"])
+@pytest.mark.parametrize(
+    ("backbone", "shown"),
+    [
+        ("googlenet", PAPERS),
+        ("resnet18", PAPERS),
+        ("resnet50", PAPERS),
+        ("torchvision/resnet50", PAPERS),
+        ("efficientnet_lite0", PAPERS),
+        ("resnet34", (256, 224, "centre")),
+        ("inception_v3", (342, 299, "centre")),
+        ("vit_b_16", (256, 224, "centre")),
+        ("efficientnet_b1", (256, 240, "centre")),
+    ],
+)
+def test_sizes_come_with_the_weights_but_for_the_backbones_of_the_papers_protocol(
+    backbone, shown, method
+):
+    if backbone == "efficientnet_lite0":
+        pytest.importorskip("efficientnet_lite_pytorch")
+    recipe = recipes.resolve({"method": method, "backbone": backbone, "weights": "imagenet"}, toy())
+    assert (recipe.resize, recipe.crop, recipe.fit) == shown
+    said = recipes.resolve(
+        {"method": method, "backbone": backbone, "weights": "imagenet", "fit": "squash"}
+        | {"resize": 320, "crop": 310},
+        toy(),
+    )
+    assert (said.resize, said.crop, said.fit) == (320, 310, "squash")
+
+
+def test_the_papers_backbones_keep_a_datasets_own_sizes_and_others_bring_theirs():
+    said = {"method": "invaspread", "weights": "imagenet"}
+    letters = toy("glyphs")
+    assert recipes.resolve({**said, "backbone": "resnet18"}, letters).crop == 16
+    assert recipes.resolve({**said, "backbone": "resnet34"}, letters).crop == 224
+
+
+def test_without_weights_the_sizes_are_the_protocols():
+    assert recipes.resolve({"method": "random", "backbone": "resnet34"}, toy()).crop == 227
+    assert recipes.resolve({"method": "invaspread", "backbone": "resnet34"}, toy_seen()).crop == 16
+
+
+def test_pretrained_weights_bring_their_sizes_to_the_seen_protocol():
+    said = {"method": "invaspread", "backbone": "resnet50", "weights": "imagenet"}
+    recipe = recipes.resolve(said, toy_seen())
+    assert (recipe.resize, recipe.crop, recipe.fit) == (256, 224, "centre")
+
+
+def test_every_methods_defaults_are_of_the_right_kind():
+    for name in METHODS:
+        for field, value in METHODS[name].Method.defaults.items():
+            assert recipes.checked(field, value) == value
 
 
 @pytest.mark.parametrize("word", ["epochs", "=2", ""])
