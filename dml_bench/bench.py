@@ -1,8 +1,8 @@
-"""One recipe -> one result; a suite -> the runs that are missing. The function to read first."""
+"""One recipe -> one result. The function to read first."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,22 +10,30 @@ from typing import Any
 import numpy as np
 import torch
 
-from dml_bench import checkpoint, data, models, recipes, scoring, suites
+from dml_bench import checkpoint, models, provenance, scoring
 from dml_bench.data.batches import Batches
-from dml_bench.data.pack import Pixels, pack
 from dml_bench.embed import embed
 from dml_bench.engine import Say, Training
-from dml_bench.environment import environment
-from dml_bench.errors import BenchError, RecipeError, RunError
+from dml_bench.environment import device_name, environment
+from dml_bench.errors import EmbeddingsError, RunError
 from dml_bench.methods import METHODS
 from dml_bench.methods.base import BaseMethod, make
+from dml_bench.metrics import CONVENTIONS
 from dml_bench.models import Model
-from dml_bench.store import Run, read_result
+from dml_bench.packs import Packs
+from dml_bench.store import Run
 from dml_bench.types import Dataset, Embeddings, Ints, Ranking, Recipe, RunResult, Split
 
 
 def run(
-    recipe: Recipe, dataset: Dataset, results: Path, *, device: str = "cpu", say: Say = print
+    recipe: Recipe,
+    dataset: Dataset,
+    results: Path,
+    *,
+    device: str = "cpu",
+    say: Say = print,
+    anew: bool = False,
+    title: str = "",
 ) -> RunResult:
     """Train, embed, rank and store what one recipe says, or return what is stored already.
 
@@ -37,24 +45,32 @@ def run(
         results: the root of all results.
         device: "cpu" or "cuda".
         say: tells a person what happens.
+        anew: begin from the start where a stopped run would go on.
+        title: what a person calls the run.
 
     Returns:
         The result, stored under `results`/runs/<key>/.
 
     Raises:
-        StoreError: the folder cannot be written, or another process is at work on it.
-        RunError: the loss or a metric is not finite.
+        StoreError: the folder cannot be written, another process is at work on it, or what it
+            holds was made with other images.
+        RecipeError: `anew`, and the run is finished.
+        RunError: the loss, a vector or a metric is not finite.
     """
-    stored = Run(results, recipe)
+    stored, seen = Run(results, recipe), _marks(recipe, dataset)
     if stored.finished:
-        return read_result(stored.folder / "result.json")
-    say(f"run {recipe.key}")
+        return provenance.kept(stored, seen, anew=anew)
     with stored.lock():
-        stored.begin()
+        if stored.finished:  # by another process, a moment ago
+            return provenance.kept(stored, seen, anew=anew)
+        say(f"run {title} ({recipe.key})" if title else f"run {recipe.key}")
+        code = provenance.begin(stored, seen, anew=anew)
         clock = Clock()
         pixels = Packs(dataset, recipe, results / "packs")
+        pixels.make()
+        clock.lap("pack")
         model, curve = train(recipe, dataset, pixels, stored, device=device, say=say)
-        clock.lap("train")
+        clock.lap("train", sum(row["seconds"] for row in curve))
         query, gallery = embeddings(model, recipe, dataset, pixels)
         stored.save_embeddings(query, gallery)
         clock.lap("embed")
@@ -62,10 +78,15 @@ def run(
         metrics, ranking = scoring.evaluate(query, gallery, wanted)
         stored.save_neighbours(ranking)
         clock.lap("evaluate")
-        result = _result(recipe, dataset, model, metrics, ranking, curve, clock, device)
+        result = _result(recipe, dataset, model, metrics, ranking, curve, clock, device, code)
         stored.finish(result)
         checkpoint.drop_state(stored.folder)
+        provenance.end_sessions(stored.folder)
     return result
+
+
+def _marks(recipe: Recipe, dataset: Dataset) -> dict[str, str]:
+    return provenance.marks(dataset, METHODS[recipe.method].Method.supervision)
 
 
 class Clock:
@@ -75,22 +96,11 @@ class Clock:
         self.laps: dict[str, float] = {}
         self.begun = time.monotonic()
 
-    def lap(self, name: str) -> None:
-        """Note the time since the last lap."""
+    def lap(self, name: str, seconds: float | None = None) -> None:
+        """Note the time since the last lap, or what was counted elsewhere."""
         now = time.monotonic()
-        self.laps[name], self.begun = now - self.begun, now
-
-
-class Packs:
-    """The pixels of a dataset's splits, packed when they are first asked for."""
-
-    def __init__(self, dataset: Dataset, recipe: Recipe, folder: Path) -> None:
-        self.dataset, self.recipe, self.folder = dataset, recipe, folder
-
-    def __getitem__(self, split: Split) -> Pixels:
-        return pack(
-            split, self.folder, self.dataset.name, fit=self.recipe.fit, resize=self.recipe.resize
-        )
+        self.laps[name] = now - self.begun if seconds is None else float(seconds)
+        self.begun = now
 
 
 def train(
@@ -156,14 +166,25 @@ def class_numbers(labels: Ints) -> Ints:
 def embeddings(
     model: Model, recipe: Recipe, dataset: Dataset, pixels: Packs
 ) -> tuple[Embeddings, Embeddings]:
-    """Return query and gallery; the same object twice where one is left out."""
+    """Return query and gallery; the same object twice where one is left out.
+
+    Raises:
+        RunError: a trained network gives vectors without a direction: it diverged.
+        EmbeddingsError: an untrained one does.
+    """
 
     def of(split: Split) -> Embeddings:
         label = f"embedding {split.name}"
         vectors = embed(
             model, pixels[split], crop=recipe.crop, precision=recipe.precision, label=label
         )
-        return Embeddings(vectors, split.labels, np.array(split.ids))
+        try:
+            return Embeddings(vectors, split.labels, np.array(split.ids))
+        except EmbeddingsError as error:
+            if not recipe.epochs:  # then the images are to blame: one is all black, say
+                raise
+            said = str(error).partition(";")[0]
+            raise RunError(f"{recipe.key}: {label}: {said}; try a lower lr") from error
 
     query = of(dataset.query)
     return query, query if dataset.leave_one_out else of(dataset.gallery)
@@ -186,85 +207,6 @@ def counts(dataset: Dataset, model: Model, n_relevant: Ints) -> dict[str, int]:
     for name in ("train", "query", "gallery"):
         split: Split = getattr(dataset, name)
         found |= {f"{name}_images": len(split), f"{name}_classes": len(split.classes)}
-    return found
-
-
-def device_of(wanted: str) -> str:
-    """Return "cpu" or "cuda" for "auto", "cpu" or "cuda".
-
-    Raises:
-        RecipeError: another word, or no accelerator where one is asked for.
-    """
-    if wanted not in ("auto", "cpu", "cuda"):
-        raise RecipeError(f"--device: expected auto, cpu or cuda, found '{wanted}'")
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise RecipeError("--device cuda: expected an accelerator, found none; take cpu or auto")
-    return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
-
-
-def device_name(device: str) -> str:
-    """Return what a device is called: the accelerator's name, or "cpu"."""
-    return torch.cuda.get_device_name() if device == "cuda" else "cpu"
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A run that was not made: why, and the exit status that says so."""
-
-    line: str
-    status: int
-
-
-def run_suite(
-    suite: suites.Suite,
-    over: Mapping[str, Any],
-    *,
-    data_root: Path,
-    results: Path,
-    device: str = "cpu",
-    say: Say = print,
-) -> tuple[list[RunResult], list[Failure]]:
-    """Make the runs of a suite that are missing.
-
-    A run that cannot be made (its dataset is not there, say) does not stop the others.
-
-    Args:
-        suite: as `suites.load` read it.
-        over: recipe fields laid over every run's.
-        data_root: where the datasets are.
-        results: the root of all results.
-        device: "cpu" or "cuda".
-        say: tells a person what happens.
-
-    Returns:
-        All the suite's results, stored before or made now, and what stopped the others.
-    """
-    made: list[RunResult] = []
-    failed: list[Failure] = []
-    loaded: dict[str, Dataset | BenchError] = {}
-    for said in suite.runs:
-        wanted = recipes.merge(said, over)
-        try:
-            dataset = _loaded(wanted["dataset"], data_root, loaded)
-            recipe = recipes.resolve(wanted, dataset, device=device)
-            made.append(run(recipe, dataset, results, device=device, say=say))
-        except (BenchError, RunError) as error:
-            line = f"{wanted['dataset']} {wanted['method']}: {error}"
-            failed.append(Failure(line, 2 if isinstance(error, BenchError) else 1))
-            say(line)
-    return made, failed
-
-
-def _loaded(name: str, root: Path, loaded: dict[str, Dataset | BenchError]) -> Dataset:
-    """Return a dataset, read once however often it is asked for, present or not."""
-    if name not in loaded:
-        try:
-            loaded[name] = data.load(name, root)
-        except BenchError as error:
-            loaded[name] = error
-    found = loaded[name]
-    if isinstance(found, BenchError):
-        raise found
     return found
 
 
@@ -297,7 +239,8 @@ def score_checkpoint(
     clock.lap("embed")
     metrics, ranking = scoring.evaluate(query, gallery, names)
     clock.lap("evaluate")
-    return _result(recipe, dataset, model, metrics, ranking, [], clock, device)
+    found = _result(recipe, dataset, model, metrics, ranking, [], clock, device, {})
+    return replace(found, training="")  # what the weights saw is not known here
 
 
 def _result(
@@ -309,6 +252,7 @@ def _result(
     curve: Sequence[Mapping[str, float]],
     clock: Clock,
     device: str,
+    code: Mapping[str, Any],
 ) -> RunResult:
     return RunResult(
         recipe=recipe,
@@ -318,6 +262,9 @@ def _result(
         fingerprint=dataset.fingerprint,
         supervision=METHODS[recipe.method].Method.supervision,
         seconds=clock.laps,
-        environment={**environment(), "device": device_name(device)},
+        environment={**environment(), **code, "device": device_name(device)},
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        training=_marks(recipe, dataset)["training images"],
+        conventions=CONVENTIONS,
+        start=model.start,
     )

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dml_bench.errors import StoreError
+from dml_bench.errors import BenchError, StoreError
 from dml_bench.types import Recipe
 
 STATE = "state.pt"
@@ -52,8 +52,13 @@ def load_state(folder: Path) -> tuple[dict[str, Any] | None, str]:
     return None, "; ".join(notes)
 
 
+def has_state(folder: Path) -> bool:
+    """Return whether a training left a state, whole or not, to go on from."""
+    return any((folder / name).exists() for name in (STATE, BEFORE))
+
+
 def drop_state(folder: Path) -> None:
-    """Remove the states of a training that has ended."""
+    """Remove the states of a training that has ended, or is to begin anew."""
     for name in (STATE, BEFORE, f"{STATE}.part"):
         (folder / name).unlink(missing_ok=True)
 
@@ -89,7 +94,13 @@ def read_recipe(path: Path) -> Recipe:
             f"{path}: expected a checkpoint of this program (with its recipe), found other weights;"
             " name them with --set weights=FILE"
         )
-    return Recipe.from_dict(json.loads(recipe))
+    try:
+        return Recipe.from_dict(json.loads(recipe))
+    except (ValueError, TypeError, AttributeError, BenchError) as error:
+        raise StoreError(
+            f"{path}: expected a recipe in its metadata, found: {' '.join(str(error).split())};"
+            " take the file that the run wrote"
+        ) from None
 
 
 def load_weights(path: Path, model: nn.Module) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dml_bench import __version__
 from dml_bench.errors import BenchError, RunError
 
 DESCRIPTION = "How good is an embedding at finding and grouping images of classes it never saw?"
@@ -48,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
         description=DESCRIPTION,
         epilog="example: dml-bench run quick",
     )
+    top.add_argument("--version", action="version", version=f"dml-bench {__version__}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for add in (
         _add_fetch,
@@ -106,10 +108,16 @@ def _add_evaluate(commands: "Commands") -> None:
         commands, "evaluate", "score stored runs, a checkpoint, or anybody's embeddings",
         "dml-bench evaluate --dataset cub200 --k 1 2 4 8",
     )  # fmt: skip
-    what = p.add_mutually_exclusive_group(required=True)
-    what.add_argument("--dataset", help="score every finished run of this dataset")
-    what.add_argument("--embeddings", type=Path, help=".npz, .safetensors or .parquet")
-    what.add_argument("--checkpoint", type=Path, help="a checkpoint.safetensors of a run")
+    p.add_argument("--dataset", help="score every finished run of it, or --checkpoint on it")
+    p.add_argument("--checkpoint", type=Path, help="a checkpoint.safetensors of a run")
+    p.add_argument(
+        "--embeddings", type=Path,
+        help=".npz, .safetensors or .parquet; --device and --data-root do not act on it",
+    )  # fmt: skip
+    p.add_argument(
+        "--protocol", choices=("unseen", "seen"),
+        help="of --embeddings: whose usual metrics (default: unseen; seen: knn, linear)",
+    )  # fmt: skip
     p.add_argument("--k", nargs="+", type=int, metavar="K", help="depths of Recall@K")
     p.add_argument("--metrics", nargs="+", metavar="NAME", help="instead of the usual ones")
     _recipe_options(p)
@@ -135,6 +143,10 @@ def _add_report(commands: "Commands") -> None:
     p.add_argument(
         "--published", action="store_true", help="show the project's published records beside them"
     )
+    p.add_argument(
+        "--records", type=Path, metavar="DIR",
+        help=f"where they are, and --published; default: {PUBLISHED}, here or in the checkout",
+    )  # fmt: skip
     _root(p, "results")
     p.set_defaults(command="report_tables")
 

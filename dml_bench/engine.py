@@ -71,7 +71,7 @@ class Training:
         self.rates = [group["lr"] for group in self.optimiser.param_groups]
         self.epoch = self.step = 0
         self.loss_sum = torch.zeros((), device=batches.device)
-        self.seconds = 0.0  # of the epoch that is running
+        self.seconds = 0.0  # of the epoch that is running, over all sessions
         self.curve: list[dict[str, float]] = []
         self.saved = time.monotonic()
 
@@ -89,6 +89,7 @@ class Training:
         return self.curve
 
     def _run_epoch(self) -> None:
+        begun = time.monotonic() - self.seconds
         if self.step == 0:
             torch.manual_seed(self.recipe.seed * 100_003 + self.epoch)
             self.method.begin_epoch(self.epoch, self.recipe.seed, Network(self._seen))
@@ -98,15 +99,14 @@ class Training:
         for group, lr in zip(self.optimiser.param_groups, self.rates, strict=True):
             group["lr"] = lr * factor
         self.model.train()
-        self._run_steps()
+        self._run_steps(begun)
         self._close_epoch(self.recipe.lr * factor)
 
-    def _run_steps(self) -> None:
+    def _run_steps(self, begun: float) -> None:
         label = f"epoch {self.epoch + 1}/{self.recipe.epochs}"
         batches = self.batches.epoch(
             self.epoch, self.step, self.method.partners(), self.method.order()
         )
-        begun = time.monotonic() - self.seconds
         with Bar(label, len(self.batches), self.step) as bar:
             for batch in batches:
                 self._take_step(batch)
@@ -115,6 +115,8 @@ class Training:
                 bar.advance(note=self._note() if bar.due() else "")
                 if time.monotonic() - self.saved > SAVE_SECONDS:
                     self._save()
+        self._loss()  # waits for the accelerator
+        self.seconds = time.monotonic() - begun
 
     def _take_step(self, batch: Batch) -> None:
         vectors, batch = self._look(batch)

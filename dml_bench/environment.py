@@ -7,9 +7,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from dml_bench.errors import RecipeError
 
 PACKAGES = (
     "dml_bench",
@@ -41,7 +44,7 @@ def environment() -> dict[str, Any]:
     processor, flags = _processor()
     gpu = torch.cuda.is_available()
     return {
-        **_checkout(Path(__file__).resolve().parents[1]),
+        **checkout(),
         "packages": {name: _version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
@@ -66,13 +69,47 @@ def command(arguments: Sequence[str]) -> str:
     return " ".join([program, *(FULL_PATH.sub("PATH", part) for part in arguments[1:])])
 
 
+def device_of(wanted: str) -> str:
+    """Return "cpu" or "cuda" for "auto", "cpu" or "cuda".
+
+    Raises:
+        RecipeError: another word, or no accelerator where one is asked for.
+    """
+    import torch
+
+    if wanted not in ("auto", "cpu", "cuda"):
+        raise RecipeError(f"--device: expected auto, cpu or cuda, found '{wanted}'")
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise RecipeError("--device cuda: expected an accelerator, found none; take cpu or auto")
+    return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def device_name(device: str) -> str:
+    """Return what a device is called: the accelerator's name, or "cpu"."""
+    import torch
+
+    return torch.cuda.get_device_name() if device == "cuda" else "cpu"
+
+
+@cache
+def checkout() -> dict[str, Any]:
+    """Return commit and dirty as they were when this process first asked: its code is of then.
+
+    Dirty is a checkout with changes, or with a file of the package that git does not know; both
+    are None where this is no checkout.
+    """
+    return _checkout(Path(__file__).resolve().parents[1])
+
+
 def _checkout(root: Path) -> dict[str, Any]:
     """Ask git about this very checkout, not about one that happens to lie around it."""
     if not (root / ".git").exists() or _git(root, "rev-parse", "--show-prefix") != "":
         return {"commit": None, "dirty": None}
     commit = _git(root, "rev-parse", "--verify", "HEAD")
     changes = _git(root, "status", "--porcelain", "--untracked-files=no")
-    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
+    strangers = _git(root, "ls-files", "--others", "--exclude-standard", "--", "dml_bench")
+    known = changes is not None and strangers is not None
+    return {"commit": commit, "dirty": bool(changes or strangers) if known else None}
 
 
 def _git(root: Path, *words: str) -> str | None:

@@ -18,6 +18,9 @@ from dml_bench.probes import linear_probe, weighted_vote
 from dml_bench.registry import unknown
 from dml_bench.types import Clustering, Ranking
 
+CONVENTIONS = "1"
+"""Raised whenever a metric of the same name may give another number; tables never mix two."""
+
 
 def recall_at_k(ranking: Ranking, k: int) -> float:
     """Share of the queries that have one or more of their class among their `k` nearest.

@@ -9,7 +9,13 @@ from dml_bench.atomic import atomic_write
 from dml_bench.errors import StoreError
 from dml_bench.types import RunResult
 
+PUBLISHED = Path("results/published")
 FILES = ("recipe.json", "curve.jsonl", "result.json")
+
+
+def home() -> Path:
+    """Return where the project's records lie: here, or else beside the package."""
+    return PUBLISHED if PUBLISHED.is_dir() else Path(__file__).parents[1] / PUBLISHED
 
 
 def publish(results: Path, patterns: Sequence[str], folder: Path) -> list[Path]:
@@ -50,6 +56,12 @@ def _fitting(made: Sequence[RunResult], pattern: str) -> list[RunResult]:
 
 def _be_clean(result: RunResult) -> None:
     commit, dirty = (result.environment.get(name) for name in ("commit", "dirty"))
+    if commits := result.environment.get("commits"):
+        raise StoreError(
+            f"{result.recipe.key}: expected a run of one commit, found a training that went on with"
+            f" another: {', '.join(str(commit)[:8] for commit in commits)}; delete its folder, and"
+            " run it again"
+        )
     if not commit or dirty:
         raise StoreError(
             f"{result.recipe.key}: expected a run of a clean checkout, found"

@@ -27,8 +27,13 @@ Row = dict[str, Any]
 
 
 def place(result: RunResult) -> tuple[str, str]:
-    """Return the dataset and the fingerprint of the protocol, without any folder."""
-    return PurePath(result.recipe.dataset).name, result.fingerprint
+    """Return the dataset, without any folder, and what tells one way of asking from another.
+
+    That is the protocol's fingerprint; and the conventions of the metrics, where they are not the
+    first.
+    """
+    later = "" if result.conventions == "1" else f", metrics {result.conventions}"
+    return PurePath(result.recipe.dataset).name, f"{result.fingerprint}{later}"
 
 
 def one_place(results: Sequence[RunResult]) -> tuple[str, str]:
@@ -99,6 +104,8 @@ def labels_of(recipes: Sequence[Recipe]) -> list[str]:
             value = getattr(recipe, name)
             if any(getattr(other, name) != value for other in seen):
                 told[name] = value[:8] if name == "weights_digest" else value
+        if recipe.head == "none" and recipe.backbone != "pixels":  # features, not an embedding
+            told["head"] = "none"
         inside = ", ".join(f"{name}={_said(value)}" for name, value in told.items())
         labels.append(f"{recipe.method} ({inside})" if inside else recipe.method)
     return labels

@@ -1,7 +1,8 @@
 """A run's folder: written once, atomically; read back, checked."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from dml_bench.environment import environment as environment
 from dml_bench.errors import BenchError, RunError, StoreError
 from dml_bench.types import Embeddings, Ranking, Recipe, RunResult
 
+Say = Callable[[str], None]
 KINDS: dict[str, type] = {
     "recipe": dict,
     "metrics": dict,
@@ -25,7 +27,12 @@ KINDS: dict[str, type] = {
     "seconds": dict,
     "environment": dict,
     "finished": str,
+    "training": str,
+    "conventions": str,
+    "start": str,
 }
+LATER = {"training": "", "conventions": "1", "start": ""}
+"""Fields younger than the first published records, and what goes without saying there."""
 
 
 class Run:
@@ -208,31 +215,44 @@ def read_result(path: Path) -> RunResult:
     return result
 
 
-def finished_runs(results: Path) -> list[RunResult]:
-    """Return the results of the whole runs made here, sorted by key.
+def _warn(line: str) -> None:
+    sys.stderr.write(f"left out: {line}\n")
+
+
+def finished_runs(results: Path, say: Say = _warn) -> list[RunResult]:
+    """Return the results of the whole runs made here, sorted by key; `say` names torn ones."""
+    return records(Path(results) / "runs", say)
+
+
+def published_runs(results: Path, say: Say = _warn) -> list[RunResult]:
+    """Return the records that lie under `results`; they never count as done here."""
+    return records(Path(results) / "published", say)
+
+
+def records(folder: Path, say: Say | None = None) -> list[RunResult]:
+    """Return the records that a folder holds, one folder each, sorted by key.
+
+    Args:
+        folder: of folders.
+        say: is told of each record that is torn, which is then left out.
 
     Raises:
-        StoreError: a result is torn.
+        StoreError: a record is torn, and there is nobody to tell.
     """
-    return records(Path(results) / "runs")
-
-
-def published_runs(results: Path) -> list[RunResult]:
-    """Return the records that the project publishes; they never count as done here.
-
-    Raises:
-        StoreError: a record is torn.
-    """
-    return records(Path(results) / "published")
-
-
-def records(folder: Path) -> list[RunResult]:
-    """Return the records that a folder holds, one folder each, sorted by key."""
-    return [read_result(path) for path in sorted(folder.glob("*/result.json"))]
+    found = []
+    for path in sorted(folder.glob("*/result.json")):
+        try:
+            found.append(read_result(path))
+        except StoreError as error:
+            if say is None:
+                raise
+            say(str(error))
+    return found
 
 
 def _result(values: Any) -> RunResult:
     """Make a result of what `finish` wrote; any kind of value that it never wrote is refused."""
+    values = {**LATER, **values} if isinstance(values, dict) else values
     for name, kind in KINDS.items():
         if not isinstance(values, dict) or not isinstance(values.get(name), kind):
             raise ValueError(f"no {kind.__name__} '{name}'")

@@ -94,6 +94,24 @@ def test_two_protocols_never_share_a_table():
     assert [len(frame) for frame in found.values()] == [1, 1]
 
 
+def test_two_conventions_of_the_metrics_never_share_a_table(tmp_path):
+    runs = [run_of(), replace(run_of(seed=1), conventions="2")]
+    with pytest.raises(StoreError, match="found glyphs aaaa, glyphs aaaa, metrics 2; make one"):
+        report.wide(runs)
+    assert list(report.tables(runs)) == [
+        "glyphs (protocol aaaa)",
+        "glyphs (protocol aaaa, metrics 2)",
+    ]
+    assert all(path.is_file() for path in report.write(runs, tmp_path))
+
+
+def test_features_without_a_head_read_as_such_though_their_width_differs():
+    runs = [run_of(method="init"), run_of(method="init", head="none", dim=1280)]
+    assert sorted(column(report.wide(runs), "method")) == ["init", "init (head=none)"]
+    pixels = run_of(method="pixels", backbone="pixels", head="none", options={})
+    assert column(report.wide([pixels]), "method") == ["pixels"]
+
+
 def test_two_datasets_never_share_a_table():
     with pytest.raises(StoreError, match="found cub200 aaaa, glyphs aaaa"):
         report.wide([run_of(), run_of(dataset="cub200")])

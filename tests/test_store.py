@@ -18,6 +18,7 @@ from dml_bench.store import (
     finished_runs,
     published_runs,
     read_result,
+    records,
 )
 from dml_bench.types import Embeddings, Ranking, Recipe, RunResult
 
@@ -144,17 +145,32 @@ def test_a_torn_result_is_refused_in_one_line(tmp_path, broken):
     path = run.folder / "result.json"
     path.write_text(broken(path.read_text()))
     with pytest.raises(StoreError, match=r"expected a whole result, found: .*; delete") as caught:
-        finished_runs(tmp_path)
-    assert "\n" not in str(caught.value)
-    with pytest.raises(StoreError):
         _ = run.finished
+    assert "\n" not in str(caught.value)
+
+
+def test_a_torn_result_is_named_and_stops_nobody_else(tmp_path, capsys):
+    whole, torn = finished(tmp_path), finished(tmp_path, replace(RECIPE, seed=1))
+    (torn.folder / "result.json").write_text("{")
+    assert [result.recipe for result in finished_runs(tmp_path)] == [whole.recipe]
+    assert capsys.readouterr().err.startswith(f"left out: {torn.folder.name}/result.json: expected")
+    with pytest.raises(StoreError, match="expected a whole result"):
+        records(tmp_path / "runs")
+
+
+def test_a_record_from_before_there_were_conventions_is_read(tmp_path):
+    path = finished(tmp_path).folder / "result.json"
+    values = json.loads(path.read_text())
+    assert (values.pop("training"), values.pop("conventions")) == ("", "1")
+    path.write_text(json.dumps(values))
+    assert read_result(path) == result_of()
 
 
 def test_a_result_that_is_not_text_is_refused(tmp_path):
     run = finished(tmp_path)
     (run.folder / "result.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(StoreError, match="whole result"):
-        finished_runs(tmp_path)
+        read_result(run.folder / "result.json")
 
 
 def test_a_missing_result_says_to_run_first(tmp_path):
@@ -344,3 +360,19 @@ def test_the_environment_tells_nothing_about_who_and_where(monkeypatch):
 
 def test_a_package_outside_a_checkout_has_no_commit(tmp_path):
     assert environments._checkout(tmp_path) == {"commit": None, "dirty": None}
+
+
+def test_a_file_of_the_package_that_git_does_not_know_makes_a_checkout_dirty(tmp_path):
+    def git(*words):
+        name = ("-c", "user.name=ada", "-c", "user.email=ada@example.org")
+        subprocess.run(["git", "-C", tmp_path, *name, *words], check=True, capture_output=True)
+
+    (tmp_path / "dml_bench").mkdir()
+    (tmp_path / "dml_bench" / "old.py").write_text("")
+    git("init")
+    git("add", ".")
+    git("commit", "--message", "first")
+    (tmp_path / "notes.txt").write_text("no code")
+    assert environments._checkout(tmp_path)["dirty"] is False
+    (tmp_path / "dml_bench" / "new.py").write_text("")
+    assert environments._checkout(tmp_path)["dirty"] is True

@@ -184,6 +184,7 @@ weights = "none"
 resize = 16
 crop = 16
 [[run]]
+label = "chance"
 method = "random"
 seeds = [0, 1]
 [[run]]
@@ -201,12 +202,13 @@ def test_a_suite_makes_what_is_missing_and_then_only_prints(place, capsys):
     assert ran("run", suite, *roots(place, "suite")) == 0
     first = capsys.readouterr()
     assert len(folders(place, "suite")) == 3
-    assert first.err.count("run shapes_unseen") == 3
+    assert "run 1/3: chance (shapes_unseen-random-" in first.err
+    assert "run 3/3: triplet_semihard (shapes_unseen-" in first.err
     before = [p.stat().st_mtime_ns for f in folders(place, "suite") for p in f.iterdir()]
     assert ran("run", suite, *roots(place, "suite")) == 0
     second = capsys.readouterr()
     assert second.out == first.out
-    assert "run shapes_unseen" not in second.err
+    assert "run 1/3" not in second.err
     assert [p.stat().st_mtime_ns for f in folders(place, "suite") for p in f.iterdir()] == before
     tables = {path.name for path in (place / "suite" / "tables").iterdir()}
     assert {"shapes_unseen.csv", "shapes_unseen.md", "shapes_unseen.tex"} <= tables
@@ -219,7 +221,7 @@ def test_published_records_never_stand_in_for_a_run_made_here(place, capsys):
     shutil.copytree(done, place / "elsewhere" / "published")
     assert ran("run", place / "two.toml", *roots(place, "elsewhere")) == 0
     assert len(folders(place, "elsewhere")) == 3
-    assert capsys.readouterr().err.count("run shapes_unseen") == 3
+    assert capsys.readouterr().err.count("(shapes_unseen-") == 3
 
 
 def test_a_dataset_that_is_missing_stops_its_runs_and_not_the_others(place, capsys):
@@ -227,7 +229,8 @@ def test_a_dataset_that_is_missing_stops_its_runs_and_not_the_others(place, caps
     suite.write_text(SUITE + '[[run]]\ndataset = "nowhere"\nmethod = "random"\n')
     assert ran("run", suite, *roots(place, "suite")) == 2
     heard = capsys.readouterr()
-    assert "not run: nowhere random: no dataset 'nowhere'" in heard.err
+    assert heard.err.count("not run: nowhere random: no dataset 'nowhere'") == 1
+    assert "1 of 4 runs were not made" in heard.err
     assert "triplet_semihard" in heard.out
 
 

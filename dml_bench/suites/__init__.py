@@ -38,6 +38,7 @@ class Suite:
         runs: what a user says of each run: fields of `Recipe`, at least dataset and method; the
             rest is for `recipes.resolve` to fill in.
         labels: a name for each run, empty where the file gives none.
+        own: what each run's own table says, not the suite's `[defaults]`.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Suite:
     about: str
     runs: tuple[dict[str, Any], ...]
     labels: tuple[str, ...]
+    own: tuple[frozenset[str], ...]
 
 
 def names() -> list[str]:
@@ -94,14 +96,17 @@ def _read(path: Path, above: tuple[Path, ...]) -> Suite:
     parts = [_read(_path(str(name), path.parent), within) for name in top.get("include", [])]
     runs = [run for part in parts for run in part.runs]
     labels = [label for part in parts for label in part.labels]
+    own = [names for part in parts for names in part.own]
     for number, table in enumerate(top.get("run", []), start=1):
         expanded = _expand(path.name, f"run {number}", top.get("defaults", {}), table)
         runs += expanded
         labels += [table.get("label", "")] * len(expanded)
+        own += [frozenset(table)] * len(expanded)
     if not runs:
         raise RecipeError(f"{path.name}: expected a [[run]] or an `include`, found neither")
     title = top.get("title", path.stem)
-    return Suite(path.stem, title, top.get("about", ""), tuple(runs), tuple(labels))
+    about = top.get("about", "")
+    return Suite(path.stem, title, about, tuple(runs), tuple(labels), tuple(own))
 
 
 def _toml(path: Path) -> dict[str, Any]:

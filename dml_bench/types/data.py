@@ -160,6 +160,19 @@ def fingerprint(protocol: str, query: Split, gallery: Split | None) -> str:
     return digest.hexdigest()[:16]
 
 
+def training_fingerprint(train: Split, *, labels: bool) -> str:
+    """Hash the training ids in their order (draws are of rows), and the partition if it is seen.
+
+    Neither where the images lie nor when they were written changes it.
+    """
+    digest = hashlib.sha256("\n".join(train.ids).encode())
+    if labels:
+        first: dict[int, str] = {}
+        for item, label in zip(train.ids, train.labels.tolist(), strict=True):
+            digest.update(f"\n{first.setdefault(label, item)}".encode())
+    return digest.hexdigest()[:16]
+
+
 @dataclass(frozen=True, eq=False)
 class Batch:
     """What a method sees of a step beside the vectors.

@@ -130,9 +130,15 @@ class RunResult:
         counts: images and classes of each split, queries without a relevant item, ...
         fingerprint: of the protocol (who is asked, who is searched, what is right).
         supervision: "none" (untrained), "unsupervised" or "supervised".
-        seconds: wall time of {"train", "embed", "evaluate"}.
+        seconds: wall time of {"pack", "train", "embed", "evaluate"}: decoding the images that are
+            not packed yet; the epochs, of all sessions; the vectors; search and metrics.
         environment: commit, versions, processor, threads.
         finished: ISO 8601, UTC.
+        training: fingerprint of the images (and labels) that were trained on; empty without
+            training, and in records from before there was one.
+        conventions: of the metrics (`metrics.CONVENTIONS`); "1" in records from before they said.
+        start: SHA-256 of the published weights that the backbone began with; empty for drawn ones,
+            and in records from before there was one.
 
     Raises:
         RunError: a metric that is not finite.
@@ -147,6 +153,9 @@ class RunResult:
     seconds: Mapping[str, float]
     environment: Mapping[str, Any]
     finished: str
+    training: str = ""
+    conventions: str = "1"
+    start: str = ""
 
     def __post_init__(self) -> None:
         for name, value in self.metrics.items():

@@ -1,0 +1,203 @@
+"""`evaluate`: scores what is there already: stored runs, a checkpoint, anybody's embeddings."""
+
+import argparse
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dml_bench import bench, checkpoint, data, provenance, recipes, report, scoring, store
+from dml_bench.atomic import atomic_write, to_json
+from dml_bench.environment import device_of
+from dml_bench.errors import BenchError, RecipeError
+from dml_bench.files import load_embeddings
+from dml_bench.methods import METHODS
+from dml_bench.methods.base import options
+from dml_bench.metrics import CONVENTIONS, metric
+from dml_bench.runner import laid_over
+from dml_bench.terminal import formats, left_out, plain, said, say, show, show_runs
+from dml_bench.types import Dataset, Recipe, RunResult
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """Score a file of embeddings, a checkpoint, or every stored run of a dataset."""
+    for name in _with_recalls(args.metrics or (), args):
+        metric(name)  # a mistyped name shows before any work
+    _one_source(args)
+    if args.embeddings:
+        return _evaluate_file(args)
+    forms = formats(args, "table")
+    results = _of_checkpoint(args) if args.checkpoint else _of_dataset(args)
+    show_runs(results, forms)
+    name = Path(results[0].recipe.dataset).name
+    report.write(results, args.results / "evaluations" / name, published=False)
+    say(f"written: {args.results / 'evaluations' / name}")
+    return 0
+
+
+def _one_source(args: argparse.Namespace) -> None:
+    """Refuse no source, or two that contradict; a checkpoint may be asked on another dataset."""
+    named = [n for n in ("dataset", "checkpoint", "embeddings") if getattr(args, n) is not None]
+    if not named:
+        raise RecipeError(
+            "evaluate: expected --dataset, --checkpoint or --embeddings, found none; give one"
+        )
+    if "embeddings" in named and len(named) > 1:
+        raise RecipeError(f"--embeddings: expected no --{named[0]}, found one; leave it out")
+    if args.protocol and "embeddings" not in named:
+        raise RecipeError(
+            "--protocol: expected it with --embeddings only (a dataset says its own), found it"
+            f" with --{named[0]}; leave it out"
+        )
+
+
+def _evaluate_file(args: argparse.Namespace) -> int:
+    if args.settings or args.seed is not None:
+        raise RecipeError("--embeddings: expected no --set and no --seed, found one; leave it out")
+    forms = formats(args, "json")
+    query, gallery = load_embeddings(args.embeddings)
+    protocol = args.protocol or "unseen"
+    names = args.metrics or scoring.default_metrics(protocol, args.k or (1, 2, 4, 8))
+    found = scoring.report(query, gallery, _with_recalls(names, args), protocol)
+    frame = report.one_line({"method": args.embeddings.name, **found["metrics"]})
+    for form in forms:
+        if form == "json":
+            print(to_json(found).rstrip())
+        else:
+            show(frame, form, args.embeddings.name)
+    stem = args.results / "evaluations" / _own_name(args.embeddings)
+    texts = {"json": to_json(found), "csv": plain(frame, "csv"), "md": plain(frame, "md")}
+    for ending, text in texts.items():
+        atomic_write(stem.with_name(f"{stem.name}.{ending}"), text)
+    say(f"written: {stem}.json, .csv, .md")
+    return 0
+
+
+def _own_name(path: Path) -> str:
+    """Return a name that no other file's evaluation has, wherever that file lies."""
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()
+    return f"{path.stem}-{digest[:8]}"
+
+
+def _of_dataset(args: argparse.Namespace) -> list[RunResult]:
+    """Return a dataset's runs with the metrics asked for; an untrained one if there is none."""
+    wanted = said(args, {"dataset": args.dataset})
+    stored = [
+        result
+        for result in store.finished_runs(args.results, left_out)
+        if result.recipe.dataset == args.dataset
+    ]
+    dataset = _loaded(args, stored)
+    if dataset:
+        _check(wanted, dataset)
+        stored = [result for result in stored if _of_these_images(result, dataset)]
+    found = [result for result in stored if _is(result.recipe, wanted)]
+    return [_rescored(result, args) for result in found or [_untrained(args, wanted)]]
+
+
+def _loaded(args: argparse.Namespace, stored: Sequence[RunResult]) -> Dataset | None:
+    """Return the dataset; None where it is not there, but runs of it are."""
+    try:
+        return data.load(args.dataset, args.data_root)
+    except BenchError as error:
+        if not stored:
+            raise
+        marks = ", ".join(sorted({result.fingerprint for result in stored}))
+        say(f"{args.dataset} is not there ({error}): protocol {marks} as the stored runs say")
+        return None
+
+
+def _of_these_images(result: RunResult, dataset: Dataset) -> bool:
+    """Return whether a run saw the images that are there now; say it where it did not."""
+    now = provenance.marks(dataset, result.supervision)
+    changed = provenance.difference(provenance.marks_of(result), now)
+    if changed:
+        left_out(f"{result.recipe.key}: {changed}")
+    return not changed
+
+
+def _check(wanted: Mapping[str, Any], dataset: Dataset) -> None:
+    """Refuse settings that no recipe of the dataset can have.
+
+    Raises:
+        UnknownNameError, RecipeError: what the likeliest method says of them.
+    """
+    names = [wanted["method"]] if "method" in wanted else ["invaspread", *METHODS]
+    problems = [problem for name in names if (problem := _problem(wanted, dataset, name))]
+    if len(problems) == len(names):
+        raise problems[0]
+
+
+def _problem(wanted: Mapping[str, Any], dataset: Dataset, method: str) -> BenchError | None:
+    try:
+        options(METHODS[method].Method, wanted.get("options", {}))
+        recipes.resolve({**wanted, "method": method}, dataset)
+    except BenchError as error:
+        return error
+    return None
+
+
+def _is(recipe: Recipe, wanted: Mapping[str, Any]) -> bool:
+    """Return whether a recipe has all the values that were said."""
+    values = recipe.as_dict()
+    asked = {**wanted.get("options", {})}
+    fields = {name: value for name, value in wanted.items() if name != "options"}
+    return all(k in values["options"] and values["options"][k] == v for k, v in asked.items()) and (
+        all(values[k] == (list(v) if isinstance(v, tuple) else v) for k, v in fields.items())
+    )
+
+
+def _untrained(args: argparse.Namespace, wanted: Mapping[str, Any]) -> RunResult:
+    """Return the untrained network of a dataset, and say how to train it."""
+    dataset = data.load(args.dataset, args.data_root)
+    say(
+        f"no finished run of {args.dataset} like this: scoring the untrained network; to train:"
+        f" dml-bench train --dataset {args.dataset} --method invaspread"
+    )
+    device = device_of(args.device)
+    fields = {name: value for name, value in wanted.items() if name not in ("method", "options")}
+    whole = recipes.resolve({**fields, "method": "invaspread"}, dataset, device=device)
+    method = "random" if whole.weights == "none" else "init"
+    recipe = recipes.resolve(laid_over({"method": method}, fields), dataset, device=device)
+    return bench.run(recipe, dataset, args.results, device=device, say=say)
+
+
+def _rescored(result: RunResult, args: argparse.Namespace) -> RunResult:
+    """Return a stored run with the metrics asked for, computed from its embeddings."""
+    query, gallery = store.Run(args.results, result.recipe).load_embeddings()
+    names = args.metrics or list(result.metrics)
+    if args.k and not args.metrics:
+        names = [name for name in names if not name.startswith("recall@")]
+    metrics, _ = scoring.evaluate(query, gallery, _with_recalls(names, args))
+    return replace(result, metrics=metrics, conventions=CONVENTIONS)
+
+
+def _with_recalls(names: Sequence[str], args: argparse.Namespace) -> list[str]:
+    """Put Recall@K for each K asked for before the other names."""
+    asked = [f"recall@{k}" for k in args.k or ()]
+    return [*asked, *(name for name in names if name not in asked)]
+
+
+def _of_checkpoint(args: argparse.Namespace) -> list[RunResult]:
+    """Return a run's result as its checkpoint gives it on a dataset."""
+    recipe = replace(
+        checkpoint.read_recipe(args.checkpoint),
+        **_only_dataset(said(args, {"dataset": args.dataset})),
+    )
+    dataset = data.load(recipe.dataset, args.data_root)
+    device = device_of(args.device)
+    names = args.metrics or scoring.default_metrics(dataset.protocol, args.k or dataset.recall_at)
+    asked = _with_recalls(names, args)
+    return [
+        bench.score_checkpoint(args.checkpoint, recipe, dataset, args.results, asked, device=device)
+    ]
+
+
+def _only_dataset(wanted: dict[str, Any]) -> dict[str, Any]:
+    if others := sorted(set(wanted) - {"dataset"}):
+        raise RecipeError(
+            f"--checkpoint: expected no setting but dataset, found {others}; the checkpoint's"
+            " recipe says the rest"
+        )
+    return wanted

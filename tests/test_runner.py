@@ -1,0 +1,127 @@
+"""A suite's runs, one after the other: what stops one does not stop the others."""
+
+import pytest
+import torch
+from toys import SMALL, toy
+
+from dml_bench import bench, data, runner, suites
+from dml_bench.errors import RecipeError
+
+HEAD = """
+[defaults]
+dataset = "toy"
+backbone = "conv4"
+resize = 0
+crop = 16
+batch = 8
+dim = 16
+epochs = 1
+augmentation = "affine"
+precision = "fp32"
+"""
+RUNS = """
+[[run]]
+label = "chance"
+method = "random"
+[[run]]
+method = "triplet_semihard"
+weights = "none"
+schedule = "constant"
+"""
+
+
+@pytest.fixture
+def suite(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "load", lambda name, root: toy(name))
+
+    def written(text):
+        (tmp_path / "mine.toml").write_text(text)
+        return suites.load(tmp_path / "mine.toml")
+
+    return written
+
+
+def ran(suite, tmp_path, **over):
+    heard = []
+    made, failed = runner.run_suite(
+        suite, over, data_root=tmp_path, results=tmp_path / "results", say=heard.append
+    )
+    return made, failed, heard
+
+
+def test_what_is_said_for_all_runs_leaves_the_untrained_as_they_are(suite, tmp_path):
+    made, failed, _ = ran(suite(HEAD + RUNS), tmp_path, epochs=2)
+    assert failed == []
+    assert [result.recipe.epochs for result in made] == [0, 2]
+    assert made[0].recipe.augmentation == "none"
+
+
+def test_entries_that_become_one_run_are_made_and_shown_once(suite, tmp_path):
+    text = HEAD + '[[run]]\nmethod = "random"\nseeds = [0, 1, 2]\n'
+    made, failed, _ = ran(suite(text), tmp_path, seed=1)
+    assert failed == []
+    assert [result.recipe.seed for result in made] == [1]
+
+
+def test_what_an_untrained_run_says_itself_is_refused(suite, tmp_path):
+    own = '[[run]]\nmethod = "random"\nepochs = 3\n'
+    _, (failure,), heard = ran(suite(HEAD + own), tmp_path)
+    assert failure.status == 2
+    assert "expected epochs 0, found 3" in failure.line
+    assert heard == [f"not run: {failure.line}"]
+
+
+def test_a_run_is_announced_by_its_number_and_its_label(suite, tmp_path):
+    *_, heard = ran(suite(HEAD + RUNS), tmp_path)
+    announced = [line for line in heard if line.startswith("run ")]
+    assert announced[0].startswith("run 1/2: chance (toy-random-conv4-s0-")
+    assert announced[1].startswith("run 2/2: triplet_semihard (toy-triplet_semihard-conv4-s0-")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (
+            torch.OutOfMemoryError("out of\nmemory"),
+            1,
+            "toy chance: OutOfMemoryError: out of memory",
+        ),
+        (ValueError("a library's"), 1, "toy chance: ValueError: a library's (test_runner.py:"),
+        (RecipeError("expected more"), 2, "toy chance: expected more"),
+    ],
+)
+def test_whatever_breaks_a_run_does_not_stop_the_others(
+    suite, tmp_path, monkeypatch, error, status, said
+):
+    run = bench.run
+
+    def breaks(recipe, *given, **named):
+        if recipe.method == "random":
+            raise error
+        return run(recipe, *given, **named)
+
+    monkeypatch.setattr(bench, "run", breaks)
+    made, (failure,), heard = ran(suite(HEAD + RUNS), tmp_path)
+    assert [result.recipe.method for result in made] == ["triplet_semihard"]
+    assert failure.status == status
+    assert failure.line.startswith(said)
+    assert len([line for line in heard if failure.line in line]) == 1
+
+
+def test_a_person_who_stops_a_suite_stops_all_of_it(suite, tmp_path, monkeypatch):
+    def stops(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench, "run", stops)
+    with pytest.raises(KeyboardInterrupt):
+        ran(suite(HEAD + RUNS), tmp_path)
+
+
+def test_a_setting_laid_over_beats_a_runs_own_and_an_untrained_methods_never():
+    said = {"method": "invaspread", "epochs": 3, "options": {"form": "paper"}}
+    over = {"epochs": 9, "options": {"temperature": 0.2}}
+    found = runner.laid_over(said, over)
+    assert found["epochs"] == 9
+    assert found["options"] == {"form": "paper", "temperature": 0.2}
+    untrained = runner.laid_over({**SMALL, "method": "random"}, over)
+    assert not {"epochs", "weights", "augmentation"} & set(untrained)
