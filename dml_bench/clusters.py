@@ -4,12 +4,13 @@
 depend on the number of threads (seen with faiss 1.15.1), and so would NMI.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from dml_bench.errors import MetricError
 from dml_bench.neighbours import Search, by_id
+from dml_bench.progress import Bar
 from dml_bench.types import Clustering, Embeddings, Floats, Ints
 
 SEEDS = (0, 1, 2)
@@ -63,21 +64,27 @@ def kmeans(
         )
     order = by_id(items)
     assignments = np.empty((len(seeds), len(items)), np.int64)
-    for row, seed in enumerate(seeds):
-        assignments[row, order] = _lloyd(items.vectors[order], n_clusters, seed, iterations)
+    points = items.vectors[order]
+    with Bar("clustering", len(seeds) * iterations, delay=2.0) as bar:
+        for row, seed in enumerate(seeds):
+            assignments[row, order] = _lloyd(points, n_clusters, seed, iterations, bar.advance)
     return Clustering(assignments, items.labels)
 
 
-def _lloyd(points: Floats, n_clusters: int, seed: int, iterations: int) -> Ints:
-    """Return the (N,) cluster of each of (N, D) points."""
+def _lloyd(
+    points: Floats, n_clusters: int, seed: int, iterations: int, done: Callable[[int], None]
+) -> Ints:
+    """Return the (N,) cluster of each of (N, D) points; `done` is told of each round."""
     first = np.random.default_rng(seed).permutation(len(points))[:n_clusters]
     centres = points[np.sort(first)]
     assigned = _assign(points, centres)
-    for _ in range(iterations):
+    for left in reversed(range(iterations)):
         centres = _means(points, _filled(points, centres, assigned), n_clusters)
         before, assigned = assigned, _assign(points, centres)
         if np.array_equal(before, assigned):
+            done(left + 1)
             break
+        done(1)
     return assigned
 
 

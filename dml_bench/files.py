@@ -77,6 +77,62 @@ def paired(arrays: Mapping[str, Array]) -> tuple[Embeddings, Embeddings]:
     return query, gallery
 
 
+def as_array(name: str, values: Any) -> Array:
+    """Return lists, a tensor or an array as an array that `paired` can judge.
+
+    A tensor comes from wherever it is, with a gradient or without, bfloat16 as float32. Objects
+    are taken if all are text, or all whole numbers.
+
+    Args:
+        name: one of `NAMES`.
+        values: what a user gave under this name.
+
+    Raises:
+        EmbeddingsError: rows that differ in length, objects of other kinds, or text and numbers in
+            one list.
+
+    Example:
+        >>> as_array("labels", ["finch", "wren"]).tolist()
+        ['finch', 'wren']
+    """
+    try:
+        array = _of_tensor(values) if hasattr(values, "detach") else np.asarray(values)
+    except (ValueError, TypeError, RuntimeError, OverflowError) as problem:
+        said = " ".join(str(problem).split())[:120]
+        raise EmbeddingsError(
+            f"{name}: expected one array of numbers or text, found what makes none ({said});"
+            " give rows of one length"
+        ) from problem
+    kinds = {type(one).__name__ for one in values} if isinstance(values, list | tuple) else set()
+    if array.dtype.kind in "US" and array.ndim == 1 and len(kinds) > 1:
+        raise EmbeddingsError(
+            f"{name}: expected all text or all numbers, found {' and '.join(sorted(kinds))};"
+            " make them one kind"
+        )
+    return _plain(name, array) if array.dtype.kind == "O" else array
+
+
+def _of_tensor(values: Any) -> Array:
+    tensor = values.detach().cpu()
+    half = tensor.is_floating_point() and tensor.element_size() < 4  # NumPy lacks some of these
+    array: Array = (tensor.float() if half else tensor).numpy()
+    return array
+
+
+def _plain(name: str, objects: Array) -> Array:
+    """Return an array of objects as text or whole numbers."""
+    flat = objects.reshape(-1).tolist()
+    if all(isinstance(one, str) for one in flat):
+        return objects.astype(str)
+    if all(isinstance(one, int) and abs(one) < BIGGEST for one in flat):
+        return objects.astype(np.int64)
+    kinds = ", ".join(sorted({type(one).__name__ for one in flat})[:4])
+    raise EmbeddingsError(
+        f"{name}: expected numbers{'' if name.endswith('vectors') else ' or text'}, found objects"
+        f" ({kinds}); give whole numbers, or their names as str"
+    )
+
+
 def _check_names(arrays: Mapping[str, Array]) -> None:
     """Refuse a name that is missing, and one that looks like a slip of the pen."""
     for name in set(arrays) - set(NAMES):

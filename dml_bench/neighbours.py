@@ -6,6 +6,7 @@ candidates are sorted by (score, id). A query whose candidates may have missed a
 the bound on what float32 can be wrong by, is searched again, wider, in the end in full.
 """
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dml_bench.errors import MetricError
+from dml_bench.progress import Bar
 from dml_bench.types import Embeddings, Floats, Ints, Ranking
 
 Doubles = npt.NDArray[np.float64]
@@ -54,7 +56,9 @@ def rank(
     _check(query, gallery, k, alone)
     order = by_id(gallery)
     own = np.argsort(order) if alone else np.full(len(query), -1)
-    places, scores = Search(gallery.vectors[order]).nearest(query.vectors, k, own)
+    with Bar("searching", len(query), delay=2.0) as bar:
+        search = Search(gallery.vectors[order])
+        places, scores = search.nearest(query.vectors, k, own, bar.advance)
     return Ranking(
         ids=places if gallery.ids is None else order[places],
         scores=scores,
@@ -125,13 +129,20 @@ class Search:
         self.index.add(np.ascontiguousarray(rows))
         self.longest = float(np.linalg.norm(rows.astype(np.float64), axis=1).max())
 
-    def nearest(self, query: Floats, k: int, own: Ints | None = None) -> tuple[Ints, Floats]:
+    def nearest(
+        self,
+        query: Floats,
+        k: int,
+        own: Ints | None = None,
+        done: Callable[[int], None] = lambda n: None,
+    ) -> tuple[Ints, Floats]:
         """Return the (Q, k) places and scores of the best rows, best first.
 
         Args:
             query: (Q, D) float32.
             k: at most G, less 1 where there is an own row.
             own: (Q,) the row that each query may not find; -1 for none.
+            done: told of each few queries that are answered, how many they are.
         """
         own = np.full(len(query), -1) if own is None else own
         places = np.empty((len(query), k), np.int64)
@@ -143,6 +154,7 @@ class Search:
             for rows in (left[i : i + step] for i in range(0, len(left), step)):
                 places[rows], scores[rows], sure = self._attempt(query[rows], k, own[rows], width)
                 unsure.append(rows[~sure])
+                done(int(sure.sum()))
             left = np.concatenate(unsure)
         return places, scores
 

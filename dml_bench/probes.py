@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from dml_bench.errors import MetricError
 from dml_bench.neighbours import by_id, most, rank
+from dml_bench.progress import Bar
 from dml_bench.types import Embeddings, Ints, Ranking
 
 
@@ -107,9 +108,10 @@ def linear_probe(train: Embeddings, test: Embeddings, *, seed: int = 0) -> float
         )
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, random_state=seed))
     targets = [numbers[label] for label in train.labels[order].tolist()]
-    with threadpool_limits(1):
+    with threadpool_limits(1), Bar("fitting the linear probe", 1) as bar:
         model.fit(train.vectors[order].astype(np.float64), targets)
         guessed = model.predict(test.vectors.astype(np.float64))
+        bar.advance()
     right = np.array([numbers.get(label, -1) for label in test.labels.tolist()])
     return float(np.mean(guessed == right))
 

@@ -3,6 +3,7 @@
 import sys
 import time
 from types import TracebackType
+from typing import Any
 
 PLAIN_SECONDS = 20.0
 
@@ -14,6 +15,7 @@ class Bar:
         label: what is being done.
         total: how many pieces of work there are.
         done: how many of them were done before.
+        delay: seconds before a bar appears, for work that is fast as a rule.
 
     Example:
         >>> with Bar("squares", total=3) as bar:
@@ -21,11 +23,17 @@ class Bar:
         ...         bar.advance(note=f"{n * n}")
     """
 
-    def __init__(self, label: str, total: int, done: int = 0) -> None:
-        self.label, self.total, self.done = label, total, done
+    def __init__(self, label: str, total: int, done: int = 0, delay: float = 0.0) -> None:
+        self.label, self.total, self.done, self.delay = label, total, done, delay
         self.first = done
         self.started = self.shown = time.monotonic()
-        self.bar = _rich_bar(label, total, done) if sys.stderr.isatty() else None
+        self.watched = sys.stderr.isatty()
+        self.bar = None if delay else self._appeared()
+
+    def _appeared(self) -> Any:
+        """Return the bar that a person sees, once the delay is over; None before, or in a log."""
+        late = time.monotonic() - self.started >= self.delay
+        return _rich_bar(self.label, self.total, self.done) if self.watched and late else None
 
     def __enter__(self) -> "Bar":
         return self
@@ -45,12 +53,14 @@ class Bar:
 
     def advance(self, n: int = 1, note: str = "") -> None:
         """Count `n` more pieces as done."""
+        if not self.bar:
+            self.bar = self._appeared()
         self.done += n
         if self.bar:
             fields = {"note": note} if note else {}
             self.bar.update(self.bar.task_ids[0], advance=n, **fields)
             self.shown = time.monotonic() if note else self.shown
-        elif self.due():
+        elif not self.watched and self.due():
             self.shown = time.monotonic()
             print(
                 f"{self.label}: {self.done}/{self.total} {note} {self._left()}",

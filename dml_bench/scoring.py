@@ -1,6 +1,6 @@
 """Any vectors in, every metric out: one search, one clustering, a dictionary."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from dml_bench.clusters import ITERATIONS, SEEDS, kmeans
 from dml_bench.errors import MetricError
-from dml_bench.files import load_embeddings, paired
+from dml_bench.files import as_array, load_embeddings, paired
 from dml_bench.metrics import Metric, metric, unanswerable
 from dml_bench.neighbours import rank
 from dml_bench.types import Clustering, Embeddings, Ranking
@@ -21,27 +21,30 @@ CLUSTERING = ("nmi", "nmi_geometric", "nmi_chance", "ami")
 def score(
     vectors: npt.ArrayLike,
     labels: npt.ArrayLike,
-    k: Sequence[int] = (1, 2, 4, 8),
+    k: int | Sequence[int] = (1, 2, 4, 8),
     *,
     ids: npt.ArrayLike | None = None,
     gallery_vectors: npt.ArrayLike | None = None,
     gallery_labels: npt.ArrayLike | None = None,
     gallery_ids: npt.ArrayLike | None = None,
-    metrics: Sequence[str] | None = None,
+    metrics: str | Sequence[str] | None = None,
     protocol: str = "unseen",
 ) -> dict[str, Any]:
     """Score vectors by what is near what: among themselves, or in a gallery apart.
 
     Args:
-        vectors: (N, D) finite numbers, of any length but zero.
-        labels: (N,) integers or text.
-        k: the depths of Recall@K.
+        vectors: (N, D) finite numbers, of any length but zero: lists, an array, or a tensor, with a
+            gradient or of half precision too.
+        labels: (N,) integers or text, no mixture of both.
+        k: the depths of Recall@K, or one depth.
         ids: (N,) names or numbers that settle ties; the row number where there are none.
         gallery_vectors: (G, D), if the queries are searched for in a set apart.
         gallery_labels: (G,).
         gallery_ids: (G,).
-        metrics: names, instead of the protocol's own list.
-        protocol: "unseen" or "seen" (which needs a gallery apart); decides the list of metrics.
+        metrics: names, or one name, instead of the protocol's own list.
+        protocol: "unseen" or "seen" (which needs a gallery apart); decides the list of metrics:
+            recalls, precisions and clusters, whether or not there is a gallery apart; classifiers,
+            recalls and clusters with "seen".
 
     Returns:
         {"metrics": {name: fraction}, "counts": {name: number}, "protocol": {what: how}}.
@@ -64,14 +67,49 @@ def score(
         "gallery_labels": gallery_labels,
         "gallery_ids": gallery_ids,
     }
-    query, gallery = paired({n: np.asarray(a) for n, a in arrays.items() if a is not None})
-    return report(query, gallery, metrics or default_metrics(protocol, k), protocol)
+    names = _names(metrics) or default_metrics(protocol, _depths(k))
+    query, gallery = paired({n: as_array(n, a) for n, a in arrays.items() if a is not None})
+    return report(query, gallery, names, protocol)
+
+
+def _depths(k: Any) -> list[Any]:
+    """Return the depths of Recall@K as a list; each is looked at with its metric."""
+    if isinstance(k, str) or not (isinstance(k, Iterable) or hasattr(k, "__index__")):
+        raise MetricError(
+            f"expected k to be a whole number or a list of them, found {k!r}; write k=(1, 2)"
+        )
+    return [int(k)] if hasattr(k, "__index__") and np.ndim(k) == 0 else list(k)
+
+
+def _names(metrics: Any) -> list[str]:
+    """Return the names of metrics as a list; empty where none was asked for."""
+    named = [metrics] if isinstance(metrics, str) else metrics
+    if named is None:
+        return []
+    listed = list(named) if isinstance(named, Iterable) else [named]
+    if not all(isinstance(name, str) for name in listed):
+        raise MetricError(
+            f"expected metrics to be names, found {metrics!r}; write metrics=['recall@1', 'nmi']"
+        )
+    return listed
 
 
 def report(
     query: Embeddings, gallery: Embeddings, names: Sequence[str], protocol: str = "unseen"
 ) -> dict[str, Any]:
-    """Return what `score` returns, of embeddings that are made already."""
+    """Return what `score` returns, of embeddings that are made already.
+
+    Args:
+        query: Q embeddings; the same object as `gallery` means leave one out.
+        gallery: G embeddings.
+        names: of metrics.
+        protocol: "unseen" or "seen": whether the vectors' maker saw these classes. It is written
+            down, and changes no number.
+
+    Raises:
+        UnknownNameError, MetricError: as `evaluate`, or another protocol.
+    """
+    default_metrics(protocol, ())  # refuses another protocol
     values, ranking = evaluate(query, gallery, names)
     return {
         "metrics": values,

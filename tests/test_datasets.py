@@ -255,13 +255,16 @@ def test_a_dataset_that_is_absent_says_how_to_get_it(tmp_path, name):
     with pytest.raises(DataError, match=r"found no such layout; .*dml-bench fetch ") as caught:
         data.load(name, tmp_path)
     assert "\n" not in str(caught.value)
-    assert data.available(tmp_path)[name] == "absent"
+    do = "see datasets/README.md" if name == "cars196" else f"dml-bench fetch {name}"
+    assert data.available(tmp_path)[name] == f"absent: {do}"
 
 
 def test_what_is_there_is_listed_as_present(tmp_path):
-    lookalikes.cars_kit(tmp_path, sizes=(98, 98))
+    lookalikes.cars_kit(tmp_path)
     lookalikes.stl10(tmp_path)
+    lookalikes.cub200(tmp_path, sizes=(200, 200))
     said = data.available(tmp_path)
+    assert said["cub200"].startswith("present, not readable: cub200: expected 5,864 train images")
     assert {name for name, state in said.items() if state == "present"} == {
         "glyphs",
         "cars196",
@@ -279,6 +282,43 @@ def test_every_built_in_dataset_says_where_it_comes_from(name):
     assert origin.homepage.startswith("https://")
     assert origin.archives or origin.steps or not origin.needs
     assert all(archive.digest.startswith(("md5:", "sha256:")) for archive in origin.archives)
+
+
+FOLDER_FAULTS = {
+    "no TOML": ("dataset.toml", "name", "expected TOML, found"),
+    "another name": ("dataset.toml", 'name = "his"', "expected the folder's name"),
+    "no listing": ("dataset.toml", 'name = "mine"\nlisting = "x.csv"', "expected a CSV file"),
+    "no column": ("labels.csv", "path,label\n", "expected the columns path, label, split"),
+}
+
+
+@pytest.mark.parametrize("fault", [None, *FOLDER_FAULTS])
+def test_a_folder_is_present_only_if_its_two_text_files_can_be_read(tmp_path, fault):
+    home = tmp_path / "mine"
+    home.mkdir()
+    rest = '\nlisting = "labels.csv"\nprotocol = "unseen"'
+    (home / "dataset.toml").write_text('name = "mine"' + rest)
+    (home / "labels.csv").write_text("path,label,split\na.png,1,train\n")  # no image is looked for
+    if fault is None:
+        assert data.available(tmp_path)["mine"] == "present"
+        return
+    file, text, said = FOLDER_FAULTS[fault]
+    if "his" in text or "x.csv" in text:
+        text += rest if "listing" not in text else '\nprotocol = "unseen"'
+    (home / file).write_text(text)
+    state = data.available(tmp_path)["mine"]
+    assert state.startswith("present, not readable: ")
+    assert said in state
+    assert "\n" not in state
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path, monkeypatch):
+    def refused(root):
+        raise PermissionError(13, "Permission denied", "images.txt")
+
+    monkeypatch.setattr(cub200, "load", refused)
+    with pytest.raises(DataError, match=r"cub200: expected files that can be read in .*denied"):
+        data.load("cub200", tmp_path)
 
 
 def test_a_folder_with_a_built_in_name_is_refused(tmp_path):

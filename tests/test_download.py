@@ -1,14 +1,19 @@
 """Fetching one file from a server that breaks off, lies, or serves something else."""
 
+import errno
 import hashlib
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import requests
 from server import Site, serving
 
 from dml_bench.data import download as module
@@ -80,7 +85,7 @@ def test_a_line_that_breaks_is_gone_on_with_where_it_broke(site, tmp_path):
 def test_what_one_call_fetched_the_next_goes_on_with(site, tmp_path):
     site.breaks = 9
     message = refusal(tmp_path, site)
-    assert "bytes are kept; call again to go on, or put the file into" in message
+    assert "bytes are kept; call again to go on, or put the archive birds.tgz into" in message
     site.breaks = 0
     fetch(tmp_path, site)
     assert few_bytes_twice(site, breaks=3)
@@ -154,7 +159,8 @@ def test_a_web_page_in_place_of_the_file_is_called_one(site, tmp_path):
 def test_a_server_that_is_busy_is_asked_again(site, tmp_path):
     site.failures = 2
     said = fetch(tmp_path, site)
-    assert sum("answered 503" in line for line in said) == 2
+    assert sum("answered 503" in line for line in said) == 1  # the cause is said once
+    assert sum("again in" in line for line in said) == 2
 
 
 def test_a_file_that_is_gone_is_not_asked_for_again(site, tmp_path):
@@ -190,7 +196,7 @@ def test_another_file_of_that_name_is_refused_and_kept(site, tmp_path):
 
 
 def test_a_disk_without_room_is_said_before_anything_is_written(site, tmp_path, monkeypatch):
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: type("", (), {"free": 1_000_000}))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: type("", (), {"free": 1_000_000}))
     assert "expected 2 MB of free space, found 1 MB" in refusal(tmp_path, site)
     assert os.listdir(tmp_path) == []
 
@@ -224,3 +230,78 @@ def test_a_digest_is_compared_with_the_kind_that_is_named(tmp_path, kind):
     right = f"{kind}:{hashlib.new(kind, b'abc').hexdigest()}"
     assert verify(path, right) == ""
     assert verify(path, f"{kind}:00") == right
+
+
+@pytest.mark.parametrize("folder", ["file", "file/below", "/proc/nowhere"])
+def test_a_folder_that_cannot_be_made_is_refused_in_one_line(site, tmp_path, folder):
+    (tmp_path / "file").write_bytes(b"")
+    message = refusal(tmp_path / folder, site)
+    assert message.startswith(f"{tmp_path / folder}: expected a folder that can be written, found:")
+    assert "--data-root" in message
+    assert site.asked == []
+
+
+def test_a_disk_that_fills_up_is_said_and_the_server_is_not_blamed(site, tmp_path, monkeypatch):
+    @contextmanager
+    def full(part, start):
+        def append(block):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        yield append
+
+    monkeypatch.setattr(module, "_from", full)
+    message = refusal(tmp_path, site)
+    assert message.startswith(f"{tmp_path}: expected a folder that can be written, found: No space")
+    assert len(site.asked) == 1
+
+
+def test_the_cause_of_a_failure_is_said_once_in_a_few_words(tmp_path):
+    with serving(Site({})) as gone:
+        pass
+    lines = []
+    with pytest.raises(DataError) as caught:
+        download(archive(gone, gone), tmp_path, say=lines.append)
+    said = str(caught.value)
+    assert said.count("connection refused (3 tries)") == 2  # two addresses
+    assert said.count(gone.url) == 2
+    assert "HTTPConnection" not in said
+    assert f"put the archive birds.tgz into {tmp_path} by hand" in said
+    assert lines[1:3] == ["birds.tgz: connection refused; again in 0 s", "birds.tgz: again in 0 s"]
+
+
+@pytest.mark.parametrize(
+    ("under", "words"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "host not found"),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), "host not reachable"),
+        (requests.ReadTimeout("HTTPConnectionPool(...)"), "timed out"),
+        (requests.exceptions.SSLError("..."), "the server's certificate does not hold"),
+        (requests.exceptions.ProxyError("..."), "the proxy did not let it through"),
+        (ConnectionResetError(), "the line broke"),
+    ],
+)
+def test_a_cause_is_found_under_what_the_libraries_say(tmp_path, monkeypatch, under, words):
+    def get(*args, **kwargs):
+        raise requests.ConnectionError(under) from under
+
+    monkeypatch.setattr(module.requests, "get", get)
+    where = Archive("a.tgz", ("http://nowhere.invalid/a.tgz",), "md5:0", 1)
+    with pytest.raises(DataError, match=f"http://nowhere.invalid/a.tgz: {words} \\(3 tries\\)"):
+        download(where, tmp_path, say=lambda line: None)
+
+
+def test_an_archive_by_another_name_is_recognised_by_its_digest(site, tmp_path):
+    (tmp_path / "birds (1).tgz").write_bytes(CONTENT)
+    (tmp_path / "a copy of another.tgz").write_bytes(OTHER)
+    said = []
+    path = download(archive(site), tmp_path, say=said.append)
+    assert path.read_bytes() == CONTENT
+    assert said == ["birds (1).tgz: is birds.tgz by its digest; renamed"]
+    assert sorted(os.listdir(tmp_path)) == ["a copy of another.tgz", "birds.tgz"]
+    assert site.asked == []
+
+
+def test_a_file_of_another_size_is_not_even_read(site, tmp_path, monkeypatch):
+    (tmp_path / "large.tgz").write_bytes(bytes(5_000_000))
+    monkeypatch.setattr(module, "verify", lambda path, digest: pytest.fail(f"read {path}"))
+    assert module._alike(archive(site), tmp_path) == []

@@ -126,6 +126,9 @@ def test_cars_says_by_hand_how_to_get_it(tmp_path, capsys):
     assert status == 2
     assert said.startswith("Cars196: 196 models of cars\nlicence: non-commercial")
     assert "dead since 2023" in said
+    last = said.splitlines()[-1]
+    assert last.endswith("put it there as said above, and call this again")
+    assert "dml-bench fetch" not in last  # that is what was called
     assert str(tmp_path / "cars196") in said.splitlines()[-1]
 
 
@@ -141,6 +144,53 @@ def test_cars_that_a_person_brought_packed_is_unpacked_and_checked(tmp_path, cap
     assert status == 0
     assert "archive.zip: no digest is known; unpacking it with care" in said
     assert "train 8,054 images in 98 classes, test 8,131 in 98" in said
+
+
+def test_cars_packed_by_a_name_of_one_s_own_is_unpacked_too(tmp_path, capsys):
+    made = lookalikes.cars_kit(tmp_path / "made", sizes=(98, 98))
+    folder = tmp_path / "root" / "cars196"
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(folder / "my cars.zip", "w") as file:
+        for path in sorted(p for p in made.rglob("*") if p.is_file() and p.name[0] != "."):
+            file.write(path, path.relative_to(made))
+    status, said = call(capsys, "fetch", "cars196", "--data-root", tmp_path / "root")
+    assert "my cars.zip: no digest is known; unpacking it with care" in said
+    assert (status, "expected 8,054 train images" in said.splitlines()[-1]) == (2, True)
+
+
+@pytest.mark.parametrize("root", ["file", "/proc/nowhere", "/etc/passwd"])
+def test_a_data_root_that_cannot_be_written_is_refused_in_one_line(site, tmp_path, capsys, root):
+    (tmp_path / "file").write_bytes(b"")
+    status, said = call(capsys, "fetch", "cub200", "--data-root", tmp_path / root)
+    assert status == 2
+    assert "Traceback" not in said
+    assert (
+        f"{tmp_path / root}/cub200: expected a folder that can be written"
+        in (said.splitlines()[-1])
+    )
+    assert site.asked == []
+
+
+def test_room_for_the_archive_and_for_its_files_is_asked_for_first(
+    site, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: type("", (), {"free": 1_500_000}))
+    status, said = call(capsys, "fetch", "cub200", "--data-root", tmp_path / "root")
+    assert (status, site.asked) == (2, [])
+    assert "expected 2 MB of free space, found 2 MB" in said.splitlines()[-1]
+
+
+def test_an_archive_that_holds_something_else_names_no_circle(site, tmp_path, capsys, monkeypatch):
+    made = tmp_path / "other"
+    made.mkdir()
+    (made / "README.txt").write_text("no birds")
+    path = packed(made, tmp_path / "other.tgz")
+    archive = replace(cub200.ORIGIN.archives[0], digest=download.verify(path, "md5:"))
+    monkeypatch.setattr(cub200, "ORIGIN", replace(cub200.ORIGIN, archives=(archive,)))
+    site.files["birds.tgz"] = path.read_bytes()
+    status, said = call(capsys, "fetch", "cub200", "--data-root", tmp_path / "root")
+    assert status == 2
+    assert "found no such layout; delete what is in" in said.splitlines()[-1]
 
 
 def test_cars_that_lacks_a_part_says_the_steps(tmp_path, capsys):

@@ -8,6 +8,7 @@ import pytest
 from lookalikes import Pictures
 from PIL import Image
 
+from dml_bench import data
 from dml_bench.data import folder, images
 from dml_bench.data.images import Array, Chosen, Files, Joined, to_rgb
 from dml_bench.data.images import _names as names
@@ -84,6 +85,20 @@ def test_a_listing_that_a_spreadsheet_saved_with_a_mark_is_read(mine):
     path = mine / "labels.csv"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert len(folder.load(mine).train) == 3
+
+
+def test_a_folder_behind_a_link_has_the_name_that_it_is_reached_by(mine, tmp_path, monkeypatch):
+    store = tmp_path / "store" / "birds-v2"
+    store.parent.mkdir()
+    mine.rename(store)
+    mine.symlink_to(store)
+    assert data.load("mine", tmp_path).name == "mine"
+    with pytest.raises(DataError, match="folder's name, name = 'birds-v2', found 'mine'"):
+        folder.load(store)
+    monkeypatch.chdir(mine)
+    (tmp_path / "store" / "birds-v2").rename(tmp_path / "store" / "mine")
+    monkeypatch.chdir(tmp_path / "store" / "mine")
+    assert folder.load(Path(".")).name == "mine"
 
 
 TOML_FAULTS = {

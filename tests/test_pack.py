@@ -1,12 +1,19 @@
 """Packs: whole or not there, and never of other images."""
 
+import errno
+import itertools
+import os
+import shutil
+import subprocess
+
 import numpy as np
 import pytest
 from PIL import Image
+from torchvision import transforms
 from toys import Squares, split
 
-from dml_bench.data.pack import pack
-from dml_bench.errors import DataError
+from dml_bench.data.pack import _fitting, _made_from, pack
+from dml_bench.errors import DataError, StoreError
 from dml_bench.types import Split
 
 
@@ -79,3 +86,70 @@ def test_a_pack_without_its_manifest_is_no_pack(tmp_path):
     (home / "pixels.npy").write_bytes(b"half")
     again = pack(train, tmp_path, "toy", fit="squash", resize=0)
     assert np.array_equal(again, train.images.pixels.transpose(0, 3, 1, 2))
+
+
+SIDES = (17, 100, 225, 300, 333, 338, 375, 499, 500, 676)
+
+
+@pytest.mark.parametrize("resize", [32, 224, 232, 256])
+def test_centre_is_what_torchvision_s_resize_and_crop_give(resize):
+    transform = transforms.Compose([transforms.Resize(resize), transforms.CenterCrop(resize)])
+    for width, height in itertools.product(SIDES, SIDES):
+        rng = np.random.default_rng(width * height)
+        image = Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
+        found, expected = (np.asarray(f(image)) for f in (_fitting("centre", resize), transform))
+        assert np.array_equal(found, expected), (width, height)
+
+
+def test_a_pack_cut_by_the_rule_of_before_is_not_used(tmp_path):
+    """It rounded the longer side otherwise; what nothing changed for keeps its name."""
+    made = [_made_from(split("train", [0, 1]), fit, 8) for fit in ("centre", "squash")]
+    assert ["rule" in one for one in made] == [True, False]
+
+
+def no_room(*args):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
+    """The room is taken before a picture is decoded: a write to a mapped file cannot say."""
+    monkeypatch.setattr(os, "posix_fallocate", no_room)
+    with pytest.raises(StoreError, match=r"No space left on device; .* space") as caught:
+        pack(split("train", [0, 1]), tmp_path, "toy", fit="squash", resize=0)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_system_that_cannot_reserve_room_is_asked_how_much_there_is(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "posix_fallocate")
+    pack(split("train", [0, 1]), tmp_path / "a", "toy", fit="squash", resize=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: type("", (), {"free": 10}))
+    with pytest.raises(StoreError, match="No space left on device"):
+        pack(split("train", [0, 1]), tmp_path / "b", "toy", fit="squash", resize=0)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to mount a small disk")
+def test_a_disk_that_is_really_full_does_not_end_the_process(tmp_path):
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path]).returncode:
+        pytest.skip("no tmpfs may be mounted here")
+    try:
+        with pytest.raises(StoreError, match="No space left on device"):
+            pack(split("train", [0, 1], each=64), tmp_path, "toy", fit="squash", resize=0)
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StoreError, match="expected to write there, found: Not a directory"):
+        pack(split("train", [0, 1]), tmp_path / "file", "toy", fit="squash", resize=0)
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "pixels.npy"])
+def test_a_torn_pack_says_which_folder_to_delete(tmp_path, file):
+    train = split("train", [0, 1])
+    pack(train, tmp_path, "toy", fit="squash", resize=0)
+    (home,) = tmp_path.iterdir()
+    (home / file).write_bytes(b"{}")
+    with pytest.raises(StoreError, match=r"expected a whole pack, found: .*; delete this folder"):
+        pack(train, tmp_path, "toy", fit="squash", resize=0)

@@ -64,6 +64,46 @@ def test_lists_tensors_and_text_labels_score_the_same():
     assert score(torch.from_numpy(vectors), torch.from_numpy(labels))["metrics"] == expected
 
 
+def test_a_gallery_apart_changes_no_list_unless_the_classes_are_said_to_be_seen():
+    items, other = Embeddings(*blobs()), Embeddings(*blobs(100, seed=1))
+    apart = score(*blobs(), (1, 5), gallery_vectors=other.vectors, gallery_labels=other.labels)
+    assert list(apart["metrics"]) == default_metrics("unseen", (1, 5))
+    assert {"knn@200", "linear"}.isdisjoint(apart["metrics"])
+    asked = scoring.report(items, other, ["knn@5", "recall@1"], "seen")
+    assert list(asked["metrics"]) == ["knn@5", "recall@1"]
+    assert asked["protocol"]["classes"] == "seen"
+    assert scoring.report(items, other, ["recall@1"])["protocol"]["classes"] == "unseen"
+    with pytest.raises(MetricError, match="'unseen' or 'seen', found 'open'"):
+        scoring.report(items, other, ["recall@1"], "open")
+
+
+def test_tensors_of_every_kind_are_taken():
+    vectors, labels = blobs()
+    tensor = torch.from_numpy(vectors)
+    expected = score(vectors, labels)["metrics"]
+    assert score(tensor.clone().requires_grad_(), torch.from_numpy(labels))["metrics"] == expected
+    half = tensor.bfloat16()
+    assert score(half, labels)["metrics"] == score(half.float().numpy(), labels)["metrics"]
+    assert (
+        score(tensor.half(), labels)["metrics"] == score(tensor.half().numpy(), labels)["metrics"]
+    )
+
+
+def test_one_depth_and_one_metric_need_no_list():
+    vectors, labels = blobs()
+    assert score(vectors, labels, k=3) == score(vectors, labels, k=(3,))
+    assert score(vectors, labels, k=np.int64(3)) == score(vectors, labels, k=(3,))
+    assert list(score(vectors, labels, metrics="nmi")["metrics"]) == ["nmi"]
+
+
+def test_objects_are_labels_if_they_are_all_text_or_all_whole_numbers():
+    vectors, labels = blobs()
+    expected = score(vectors, labels)["metrics"]
+    for kind in (lambda n: f"class {n}", int):
+        objects = np.array([kind(label) for label in labels] + [None], object)[:-1]
+        assert score(vectors, objects)["metrics"] == expected
+
+
 def test_text_labels_mean_the_same_class_on_both_sides():
     answers = [
         score(np.eye(2), ["a", "b"], (1,), gallery_vectors=np.eye(2), gallery_labels=known)
@@ -123,11 +163,20 @@ def test_a_deeper_search_changes_no_metric():
             "one kind on both sides",
         ),
         ({"ids": [1] * 60}, EmbeddingsError, "expected 60 different ids, found 1"),
+        ({"k": "12"}, MetricError, r"whole number or a list of them, found '12'; write k=\(1, 2\)"),
+        ({"k": 1.5}, MetricError, "whole number or a list of them, found 1.5"),
+        ({"metrics": 3}, MetricError, "expected metrics to be names, found 3"),
+        ({"metrics": ["nmi", 3]}, MetricError, r"expected metrics to be names, found \['nmi', 3\]"),
+        ({"vectors": [[1.0], [1.0, 2.0]]}, EmbeddingsError, "vectors: .*give rows of one length"),
+        ({"vectors": np.full((60, 2), None)}, EmbeddingsError, r"found objects \(NoneType\)"),
+        ({"labels": [None] * 60}, EmbeddingsError, r"labels: .*found objects \(NoneType\); give"),
+        ({"labels": [object()] * 60}, EmbeddingsError, r"or text, found objects \(object\)"),
+        ({"labels": [1, "1"] * 30}, EmbeddingsError, "all text or all numbers, found int and str"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_line(keywords, error, said):
     with pytest.raises(error, match=said) as refused:
-        score(*blobs(), **keywords)
+        score(**(dict(zip(("vectors", "labels"), blobs(), strict=True)) | keywords))
     assert "\n" not in str(refused.value)
 
 

@@ -1,5 +1,6 @@
 """Archives that mean well, and archives that do not."""
 
+import errno
 import io
 import os
 import stat
@@ -161,11 +162,11 @@ def test_an_unpacking_that_stops_half_way_leaves_nothing_and_is_done_again(
     path = tar(tmp_path / "it.tgz", *(member(*f) for f in FILES.items()))
     copied = []
 
-    def copy(file, target):
+    def copy(blocks, target):
         if len(copied) == 2:
             raise KeyboardInterrupt
         copied.append(target)
-        target.write_bytes(file.read())
+        target.write_bytes(b"".join(blocks))
 
     with monkeypatch.context() as patch:
         patch.setattr(module, "_copy", copy)
@@ -182,3 +183,55 @@ def test_what_a_killed_unpacking_left_is_cleared_away(tmp_path, place):
     (left / "rest.txt").write_bytes(b"old")
     unpack(tar(tmp_path / "it.tgz", *(member(*f) for f in FILES.items())), place, say=print)
     assert plain(place) == FILES
+
+
+def test_an_unpacking_that_cannot_write_blames_the_disk_not_the_archive(
+    tmp_path, place, monkeypatch
+):
+    """The archive stays, and nobody is told to bring it anew."""
+    path = tar(tmp_path / "it.tgz", *(member(*f) for f in FILES.items()))
+
+    def full(blocks, target):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+
+    monkeypatch.setattr(module, "_copy", full)
+    message = refusal(path, place)
+    assert message.startswith(f"{place}: expected a folder that can be written")
+    assert "No space left on device" in message
+    assert "anew" not in message
+
+
+def test_an_unpacking_into_a_file_is_refused_in_one_line(tmp_path):
+    path = tar(tmp_path / "it.tgz", *(member(*f) for f in FILES.items()))
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(DataError, match="expected a folder that can be written, found: Not a"):
+        unpack(path, tmp_path / "file", say=lambda line: None)
+
+
+@pytest.mark.parametrize("make", [tar, zipped])
+def test_what_the_disk_has_no_room_for_is_not_begun(tmp_path, place, monkeypatch, make):
+    large = b"x" * 3_000_000
+    item = member("a.txt", large) if make is tar else ("a.txt", large)
+    path = make(tmp_path / "it", item)
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: type("", (), {"free": 2_000_000}))
+    assert "expected 3 MB of free space, found 2 MB; make room" in refusal(path, place)
+
+
+def test_a_disk_that_cannot_be_read_is_still_said_of_the_archive(tmp_path, place, monkeypatch):
+    path = tar(tmp_path / "it.tgz", *(member(*f) for f in FILES.items()))
+
+    def torn(tar):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+        yield
+
+    monkeypatch.setattr(module, "_tar_contents", torn)
+    assert "expected a whole tar or zip file, found: [Errno 5]" in refusal(path, place)
+
+
+def test_a_zip_packed_in_a_way_that_python_lacks_is_refused(tmp_path, place):
+    path = zipped(tmp_path / "it.zip", ("a.txt", b"a" * 1_000))
+    raw = bytearray(path.read_bytes())
+    for mark, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        raw[raw.index(mark) + offset] = 97
+    path.write_bytes(raw)
+    assert "expected a whole tar or zip file" in refusal(path, place)

@@ -33,6 +33,16 @@ def load(name: str, root: Path) -> Dataset:
         UnknownNameError: no such dataset; the message lists what there is.
         DataError: it is not there, or not what it says it is.
     """
+    try:
+        return _load(name, root)
+    except OSError as error:
+        raise DataError(
+            f"{name}: expected files that can be read in {root}, found: {error}; mend their"
+            " permissions, or bring them anew"
+        ) from error
+
+
+def _load(name: str, root: Path) -> Dataset:
     if name in DATASETS:
         dataset: Dataset = DATASETS[name].load(root)
         return dataset
@@ -58,16 +68,36 @@ def folders(root: Path) -> list[str]:
 
 
 def available(root: Path) -> dict[str, str]:
-    """Return each dataset's name and "present" or "absent": the built-in ones, then the folders.
+    """Return each dataset's name and whether it is there: the built-in ones, then the folders.
 
     Args:
         root: the data root; every folder in it with a `dataset.toml` is a dataset.
+
+    Returns:
+        "present"; "present, not readable: " and why, as far as the lists of its files say;
+        "absent: " and how to get it.
     """
-    return {name: state(name, root) for name in DATASETS} | dict.fromkeys(folders(root), "present")
+    return {name: state(name, root) for name in (*DATASETS, *folders(root))}
 
 
 def state(name: str, root: Path) -> str:
-    """Return "present" or "absent": whether a built-in dataset's files are there."""
+    """Return whether a dataset is there, and can be read; no image is looked at."""
+    if name not in DATASETS:
+        return _readable(folder.trouble(root / name))
     part = DATASETS[name]
-    place = getattr(part, "FOLDER", name)
-    return "present" if places.present(place, root, part.ORIGIN) else "absent"
+    if not places.present(getattr(part, "FOLDER", name), root, part.ORIGIN):
+        do = f"dml-bench fetch {name}" if part.ORIGIN.archives else "see datasets/README.md"
+        return f"absent: {do}"
+    return _readable(_trouble(name, root) if part.ORIGIN.needs else "")
+
+
+def _readable(trouble: str) -> str:
+    return f"present, not readable: {trouble}" if trouble else "present"
+
+
+def _trouble(name: str, root: Path) -> str:
+    try:
+        load(name, root)
+    except DataError as error:
+        return str(error)
+    return ""

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import requests
 
+from dml_bench.data.disk import MEGABYTE, be_room, writing
 from dml_bench.data.origin import Archive
 from dml_bench.errors import DataError
 from dml_bench.progress import Bar
@@ -22,7 +23,18 @@ TIMEOUT = (10.0, 60.0)
 """Seconds for connecting, and for a silence in the middle."""
 BLOCK = 1 << 16
 """Bytes written at a time; what a break costs at most."""
-MEGABYTE = 1_000_000
+CAUSES: tuple[tuple[type[BaseException], str], ...] = (
+    (requests.exceptions.ProxyError, "the proxy did not let it through"),
+    (requests.exceptions.SSLError, "the server's certificate does not hold"),
+    (socket.gaierror, "host not found"),
+    (ConnectionRefusedError, "connection refused"),
+    (requests.exceptions.Timeout, "timed out"),
+    (TimeoutError, "timed out"),
+    (requests.exceptions.ChunkedEncodingError, "the line broke"),
+    (ConnectionError, "the line broke"),
+    (requests.exceptions.ConnectionError, "host not reachable"),
+)
+"""What a failed request says in a few words: the first kind that is anywhere in its error."""
 
 
 class _BrokenError(Exception):
@@ -46,14 +58,46 @@ def download(archive: Archive, folder: Path, *, say: Say) -> Path:
         say: tells a person what happens.
 
     Raises:
-        DataError: the file that is there is another one; or it could not be fetched from any
-            address: the message says why, what is kept, and where to put it by hand.
+        DataError: the file that is there is another one; the folder cannot be written; or it could
+            not be fetched from any address: the message says why, what is kept, and where to put it
+            by hand.
     """
+    with writing(folder):
+        return _there(archive, folder, say) or _fetched(archive, folder, say)
+
+
+def _there(archive: Archive, folder: Path, say: Say) -> Path | None:
+    """Return the file that a person or an earlier call put there, under whatever name."""
     path = folder / archive.file
     if path.exists():
         _be_right(path, archive)
         say(f"{archive.file}: there already, its digest holds")
         return path
+    for other in _alike(archive, folder):
+        if not verify(other, archive.digest):
+            say(f"{other.name}: is {archive.file} by its digest; renamed")
+            other.rename(path)
+            return path
+    return None
+
+
+def _alike(archive: Archive, folder: Path) -> list[Path]:
+    """Return the files of a folder that are about as large as an archive."""
+    size = archive.megabytes * MEGABYTE
+    near = max(MEGABYTE, size // 20)
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [
+        path
+        for path in files
+        if not path.name.startswith(".")
+        and path.suffix not in (".part", ".json")
+        and path.is_file()
+        and abs(path.stat().st_size - size) <= near
+    ]
+
+
+def _fetched(archive: Archive, folder: Path, say: Say) -> Path:
+    path = folder / archive.file
     folder.mkdir(parents=True, exist_ok=True)
     reasons = []
     for url in archive.urls:
@@ -65,7 +109,7 @@ def download(archive: Archive, folder: Path, *, say: Say) -> Path:
             return path
     raise DataError(
         f"expected to fetch {archive.file}, found: {'; '.join(reasons)}; {_kept(path)}"
-        f" call again to go on, or put the file into {folder} by hand"
+        f" call again to go on, or put the archive {archive.file} into {folder} by hand"
     )
 
 
@@ -77,8 +121,13 @@ def verify(path: Path, digest: str) -> str:
         digest: "md5:<hex>" or "sha256:<hex>".
     """
     kind = digest.partition(":")[0]
-    with path.open("rb") as file:
-        found = f"{kind}:{hashlib.file_digest(file, kind).hexdigest()}"
+    hashed = hashlib.new(kind, usedforsecurity=False)
+    total = path.stat().st_size // MEGABYTE + 1
+    with path.open("rb") as file, Bar(f"verifying {path.name}", total, delay=2.0) as bar:
+        while block := file.read(MEGABYTE):
+            hashed.update(block)
+            bar.advance(note="MB")
+    found = f"{kind}:{hashed.hexdigest()}"
     return "" if found == digest else found
 
 
@@ -103,16 +152,37 @@ def _part(path: Path) -> Path:
 def _fetch(url: str, archive: Archive, path: Path, say: Say) -> None:
     """Fetch from one address, with further tries where the line breaks, and verify."""
     say(f"{archive.file}: from {url}")
+    said = ""
     for wait in (*WAITS, None):
         try:
             _go_on(url, archive, path)
             break
         except (requests.RequestException, _BrokenError) as error:
+            cause = _cause(error)
             if wait is None:
-                raise _BrokenError(f"{error} ({len(WAITS) + 1} tries)") from None
-            say(f"{archive.file}: {error}; again in {wait:g} s")
+                raise _BrokenError(f"{cause} ({len(WAITS) + 1} tries)") from None
+            why = "" if cause == said else f"{cause}; "
+            say(f"{archive.file}: {why}again in {wait:g} s")
+            said = cause
             time.sleep(wait)
     _accept(archive, path)
+
+
+def _cause(error: BaseException) -> str:
+    """Return in a few words why a try failed: what lies under the text of the libraries."""
+    if isinstance(error, _BrokenError):
+        return str(error)
+    under: list[BaseException] = []
+    left: list[object] = [error]
+    while left:
+        one = left.pop()
+        if isinstance(one, BaseException) and one not in under:
+            under.append(one)
+            left += [*one.args, one.__cause__, one.__context__, getattr(one, "reason", None)]
+    for kind, words in CAUSES:
+        if any(isinstance(one, kind) for one in under):
+            return words
+    return type(error).__name__
 
 
 def _accept(archive: Archive, path: Path) -> None:
@@ -151,7 +221,7 @@ def _go_on(url: str, archive: Archive, path: Path) -> None:
         _be_well(answer)
         start = _start(answer, start)
         total = _total(answer, start)
-        _be_room(part, total - start if total else 0)
+        be_room(part.parent, total - start if total else 0)
         _note_tag(path, url, answer)
         _write(answer, part, start, total, archive)
 
@@ -187,15 +257,6 @@ def _total(answer: requests.Response, start: int) -> int:
         raise _RefusedError("the server sent the file in another encoding")
     length = answer.headers.get("Content-Length", "")
     return start + int(length) if length.isdecimal() else 0
-
-
-def _be_room(part: Path, more: int) -> None:
-    free = shutil.disk_usage(part.parent).free
-    if more > free:
-        raise DataError(
-            f"{part.parent}: expected {more / MEGABYTE:,.0f} MB of free space, found"
-            f" {free / MEGABYTE:,.0f} MB; make room, or name another --data-root"
-        )
 
 
 def _if_range(path: Path, url: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from dml_bench.data import DATASETS, load, places
+from dml_bench.data.disk import MEGABYTE, be_room, writing
 from dml_bench.data.download import download, verify
 from dml_bench.data.origin import Archive, Origin
 from dml_bench.data.unpack import unpack
@@ -14,6 +15,7 @@ from dml_bench.progress import Bar
 from dml_bench.types import Dataset, Split
 
 Say = Callable[[str], None]
+ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 
 
 def fetch(name: str, root: Path, *, say: Say) -> Dataset:
@@ -36,7 +38,9 @@ def fetch(name: str, root: Path, *, say: Say) -> Dataset:
             address the steps to get it are said first.
     """
     if name in DATASETS:
-        _bring(name, getattr(DATASETS[name], "FOLDER", name), DATASETS[name].ORIGIN, root, say)
+        place = getattr(DATASETS[name], "FOLDER", name)
+        with writing(root / place):
+            _bring(name, place, DATASETS[name].ORIGIN, root, say)
     dataset = load(name, root)
     say(summary(dataset))
     return dataset
@@ -91,7 +95,10 @@ def _bring(name: str, place: str, origin: Origin, root: Path, say: Say) -> None:
     if not places.present(place, root, origin):
         for step in origin.steps:
             say(step)
-        raise places.absent(name, root, origin)
+        do = "put it there as said above, and call this again"
+        if not origin.steps:
+            do = f"delete what is in {folder}, and call this again"
+        raise places.absent(place, root, origin, do)
 
 
 def _fetch_archives(folder: Path, archives: tuple[Archive, ...], say: Say) -> None:
@@ -99,15 +106,30 @@ def _fetch_archives(folder: Path, archives: tuple[Archive, ...], say: Say) -> No
         size = sum(archive.megabytes for archive in archives)
         say(f"about {size:,} MB to fetch, and as much again unpacked, in {folder}")
         folder.mkdir(parents=True, exist_ok=True)
+        be_room(folder, sum(_to_write(archive, folder) for archive in archives))
     paths = [download(archive, folder, say=say) for archive in archives]
     for path, archive in zip(paths, archives, strict=True):
         if archive.unpack:
             unpack(path, folder, say=say)
 
 
+def _to_write(archive: Archive, folder: Path) -> int:
+    """Return about how many bytes an archive still takes: what is to come, and it unpacked."""
+    files = (folder / archive.file, folder / f"{archive.file}.part")
+    there = sum(path.stat().st_size for path in files if path.is_file())
+    whole = archive.megabytes * MEGABYTE
+    return max(0, whole - there) + whole * archive.unpack
+
+
 def _unpack_known(folder: Path, origin: Origin, say: Say) -> bool:
-    """Unpack the archives without a digest that a person brought; return whether there were any."""
-    brought = [folder / name for name in origin.known if (folder / name).is_file()]
+    """Unpack the archives without a digest that a person brought; return whether there were any.
+
+    Those with the names in circulation come first, in their order, then those by other names.
+    """
+    known = [folder / name for name in origin.known]
+    others = sorted(folder.glob("*")) if known else []
+    known += [p for p in others if p.name.endswith(ENDINGS) and p not in known]
+    brought = [path for path in known if path.is_file()]
     for path in brought:
         say(f"{path.name}: no digest is known; unpacking it with care")
         unpack(path, folder, say=say)

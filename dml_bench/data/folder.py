@@ -1,6 +1,7 @@
 """Any folder with a `dataset.toml`: a dataset of one's own, without a line of code."""
 
 import csv
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -65,12 +66,7 @@ def load(folder: Path) -> Dataset:
             listed image that is not there, a count that differs from `expect`, or classes on the
             wrong side; the message names the file and the line.
     """
-    said = read(folder / "dataset.toml")
-    if said.name != folder.resolve().name:
-        raise DataError(
-            f"{folder / 'dataset.toml'}: expected the folder's name, name = '{folder.name}', found"
-            f" '{said.name}'; rename one of them"
-        )
+    said = _named(folder)
     train, test = _splits(folder, said.listing)
     do = f"correct {said.listing}, or expect in dataset.toml"
     check_counts(said.name, train, test, said.expect or {}, do)
@@ -85,6 +81,29 @@ def load(folder: Path) -> Dataset:
         licence=said.licence,
         source=said.source,
     )
+
+
+def trouble(folder: Path) -> str:
+    """Return why a folder cannot be read, as its two text files say; "" if they are in order.
+
+    Cheap: no image is looked for.
+    """
+    try:
+        _listed(folder / _named(folder).listing)
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+def _named(folder: Path) -> Said:
+    """Read the `dataset.toml` of a folder, which has the name that the folder is reached by."""
+    said, name = read(folder / "dataset.toml"), Path(os.path.abspath(folder)).name
+    if said.name != name:
+        raise DataError(
+            f"{folder / 'dataset.toml'}: expected the folder's name, name = '{name}', found"
+            f" '{said.name}'; rename one of them"
+        )
+    return said
 
 
 def read(path: Path) -> Said:
@@ -127,8 +146,16 @@ def _check_numbers(path: Path, table: Mapping[str, Any]) -> None:
             raise DataError(f"{path}: expect: expected {name} to be a whole number, found {count}")
 
 
-def _splits(folder: Path, listing: str) -> tuple[Split, Split]:
-    path = folder / listing
+@dataclass(frozen=True)
+class _Listed:
+    """What a listing says: paths and labels by split, and the names of the classes."""
+
+    paths: dict[str, list[str]]
+    labels: dict[str, list[int]]
+    names: dict[int, str]
+
+
+def _listed(path: Path) -> _Listed:
     paths: dict[str, list[str]] = {name: [] for name in SPLITS}
     labels: dict[str, list[int]] = {name: [] for name in SPLITS}
     names: dict[int, str] = {}
@@ -139,22 +166,27 @@ def _splits(folder: Path, listing: str) -> tuple[Split, Split]:
         labels[row["split"]].append(_label(path, line, row["label"]))
         if row.get("class_name"):
             names[labels[row["split"]][-1]] = row["class_name"]
-    train, test = (
-        Split(
-            name,
-            Files(folder, paths[name]),
-            np.array(labels[name], np.int64),
-            tuple(paths[name]),
-            names,
-        )
-        for name in SPLITS
-    )
-    both = set(train.ids) & set(test.ids)
+    both = set(paths["train"]) & set(paths["test"])
     if both:
         raise DataError(
             f"{path}: expected each image in one split, found {len(both)} in both (first:"
             f" '{min(both)}'); list each image once"
         )
+    return _Listed(paths, labels, names)
+
+
+def _splits(folder: Path, listing: str) -> tuple[Split, Split]:
+    said = _listed(folder / listing)
+    train, test = (
+        Split(
+            name,
+            Files(folder, said.paths[name]),
+            np.array(said.labels[name], np.int64),
+            tuple(said.paths[name]),
+            said.names,
+        )
+        for name in SPLITS
+    )
     return train, test
 
 

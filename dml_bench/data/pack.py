@@ -1,5 +1,6 @@
 """Images decoded once: a split as one memory-mapped uint8 array."""
 
+import errno
 import hashlib
 import json
 import os
@@ -7,11 +8,13 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from dml_bench.atomic import unwritable
 from dml_bench.errors import DataError, StoreError
 from dml_bench.progress import Bar
 from dml_bench.types import Split
@@ -38,7 +41,7 @@ def pack(split: Split, folder: Path, name: str, *, fit: str, resize: int) -> Pix
 
     Raises:
         DataError: an image that cannot be read, or sizes that differ where `resize` is 0.
-        StoreError: the folder cannot be written.
+        StoreError: the folder cannot be written or has no room, or a pack in it is torn.
     """
     made_from = _made_from(split, fit, resize)
     digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:12]
@@ -48,7 +51,7 @@ def pack(split: Split, folder: Path, name: str, *, fit: str, resize: int) -> Pix
         try:
             _write(split, home, made_from, _fitting(fit, resize))
         except OSError as error:
-            raise StoreError(f"expected to write {home}, found: {error.strerror}") from None
+            raise unwritable(home, error) from error
     return _read(home)
 
 
@@ -60,6 +63,7 @@ def _made_from(split: Split, fit: str, resize: int) -> dict[str, object]:
         "fit": fit,
         "resize": resize,
         "layout": "N3HW",
+        **({"rule": "torchvision"} if fit == "centre" and resize else {}),
     }
 
 
@@ -74,8 +78,8 @@ def _fitting(fit: str, resize: int) -> Callable[[Image.Image], Image.Image]:
 def _centre(image: Image.Image, resize: int) -> Image.Image:
     """Resize the shorter side and cut the middle, as torchvision's weights expect it."""
     width, height = image.size
-    scale = resize / min(width, height)
-    wide, tall = max(resize, int(width * scale)), max(resize, int(height * scale))
+    short = min(width, height)
+    wide, tall = resize * width // short, resize * height // short
     left, top = round((wide - resize) / 2), round((tall - resize) / 2)
     resized = image.resize((wide, tall), Image.Resampling.BILINEAR)
     return resized.crop((left, top, left + resize, top + resize))
@@ -92,7 +96,7 @@ def _write(
     try:
         width, height = fitting(split.images[0]).size
         shape = (len(split), 3, height, width)
-        pixels = np.lib.format.open_memmap(draft / "pixels.npy", "w+", np.uint8, shape)
+        pixels = _blank(draft / "pixels.npy", shape)
         _decode(split, pixels, fitting)
         pixels.flush()
         manifest = {**made_from, "shape": list(shape)}
@@ -102,6 +106,21 @@ def _write(
             draft.rename(home)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _blank(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
+    """Return a new memory-mapped file with room for all its pixels.
+
+    A page of a sparse file that the disk has no room for ends the process (SIGBUS), so the room is
+    taken before: then a full disk is an OSError.
+    """
+    pixels = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    with path.open("r+b") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        elif pixels.nbytes > shutil.disk_usage(path.parent).free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return pixels
 
 
 def _decode(split: Split, pixels: Pixels, fitting: Callable[[Image.Image], Image.Image]) -> None:
@@ -131,8 +150,14 @@ def _channels_first(image: Image.Image, shape: tuple[int, ...], name: str) -> Pi
 
 
 def _read(home: Path) -> Pixels:
-    shape = json.loads((home / "manifest.json").read_text(encoding="utf-8"))["shape"]
-    pixels: Pixels = np.load(home / "pixels.npy", mmap_mode="r")
+    try:
+        shape = json.loads((home / "manifest.json").read_text(encoding="utf-8"))["shape"]
+        pixels: Pixels = np.load(home / "pixels.npy", mmap_mode="r")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = " ".join(str(error).split())
+        raise StoreError(
+            f"{home}: expected a whole pack, found: {found}; delete this folder"
+        ) from error
     if list(pixels.shape) != shape:
         raise StoreError(
             f"{home}: expected {shape}, found {list(pixels.shape)}; delete this folder"

@@ -41,10 +41,17 @@ def present(name: str, root: Path, origin: Origin) -> bool:
     return not origin.needs or any(look(root / name, needs) for needs in origin.needs)
 
 
-def absent(name: str, root: Path, origin: Origin) -> DataError:
-    """Return the error that says what is missing and how to get it."""
+def absent(name: str, root: Path, origin: Origin, do: str = "") -> DataError:
+    """Return the error that says what is missing and how to get it.
+
+    Args:
+        name: of the dataset.
+        root: the data root.
+        origin: says what it needs.
+        do: what to do, where it is not to call `fetch`.
+    """
     layout = " or ".join(", ".join(needs) for needs in origin.needs)
-    do = f"fetch it: dml-bench fetch {name}"
-    if not origin.archives:
-        do = f"dml-bench fetch {name} says how to get it"
+    if not do:
+        do = f"fetch it: dml-bench fetch {name}"
+        do = do if origin.archives else f"dml-bench fetch {name} says how to get it"
     return DataError(f"{name}: expected {layout} in {root / name}, found no such layout; {do}")

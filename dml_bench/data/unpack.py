@@ -7,16 +7,27 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO
+from typing import IO, TypeVar
 
+from dml_bench.data.disk import be_room, writing
 from dml_bench.errors import DataError
 from dml_bench.progress import Bar
 
-BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError)
+BROKEN = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    LZMAError,
+    EOFError,
+    NotImplementedError,
+    OSError,
+)
+"""What reading an archive raises where it is damaged; writing raises OSError too, elsewhere."""
 BLOCK = 1 << 20
 
 
@@ -27,10 +38,12 @@ class Member:
     Args:
         name: its path, as the archive says it.
         kind: "file", "folder", or what it is that is refused.
+        size: bytes of a file, unpacked.
     """
 
     name: str
     kind: str
+    size: int = 0
 
 
 def unpack(path: Path, folder: Path, *, say: Callable[[str], None]) -> None:
@@ -46,39 +59,63 @@ def unpack(path: Path, folder: Path, *, say: Callable[[str], None]) -> None:
         say: tells a person what happens.
 
     Raises:
-        DataError: a member that is refused (nothing was unpacked then), or an archive that is
-            damaged or of another kind.
+        DataError: a member that is refused (nothing was unpacked then), an archive that is
+            damaged or of another kind, or a folder that cannot be written or has no room.
     """
     draft = folder / f".{path.name}.unpacking"
     shutil.rmtree(draft, ignore_errors=True)
     try:
-        with _opened(path) as (members, contents):
+        with _opened(path) as (members, contents), writing(folder):
             _check(path, members)
+            be_room(folder, sum(member.size for member in members))
             say(f"unpacking {path.name}: {len(members):,} members")
-            _write(contents(), draft, len(members), path.name)
-        _move(draft, folder)
-    except BROKEN as error:
-        found = " ".join(str(error).split())
-        raise DataError(
-            f"{path}: expected a whole tar or zip file, found: {found}; bring it anew"
-        ) from error
+            _write(path, contents(), draft, len(members))
+            _move(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
 Content = tuple[Member, IO[bytes] | None]
 Contents = Callable[[], Iterator[Content]]
+Item = TypeVar("Item")
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Blame the archive for what goes wrong in reading it."""
+    try:
+        yield
+    except BROKEN as error:
+        found = " ".join(str(error).split())
+        raise DataError(
+            f"{path}: expected a whole tar or zip file, found: {found}; bring it anew"
+        ) from error
+
+
+def _read(path: Path, items: Iterator[Item]) -> Iterator[Item]:
+    """Yield what is read of an archive; what is done with it is not the archive's fault."""
+    while True:
+        with _reading(path):
+            item = next(items, None)
+        if item is None:
+            return
+        yield item
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[list[Member], Contents]]:
     """Yield an archive's members, and a function that goes through them with their contents."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as zipped:
-            yield [_of_zip(info) for info in zipped.infolist()], lambda: _zip_contents(zipped)
-    else:
-        with tarfile.open(path) as tar:
-            yield [_of_tar(info) for info in tar], lambda: _tar_contents(tar)
+    with ExitStack() as stack:
+        with _reading(path):
+            if zipfile.is_zipfile(path):
+                zipped = stack.enter_context(zipfile.ZipFile(path))
+                members = [_of_zip(info) for info in zipped.infolist()]
+                contents = partial(_zip_contents, zipped)
+            else:
+                tar = stack.enter_context(tarfile.open(path))
+                members = [_of_tar(info) for info in tar]
+                contents = partial(_tar_contents, tar)
+        yield members, contents
 
 
 def _of_zip(info: zipfile.ZipInfo) -> Member:
@@ -87,7 +124,7 @@ def _of_zip(info: zipfile.ZipInfo) -> Member:
         return Member(info.orig_filename, "an encrypted file")
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return Member(info.orig_filename, "a link or a device")
-    return Member(info.orig_filename, "folder" if info.is_dir() else "file")
+    return Member(info.orig_filename, "folder" if info.is_dir() else "file", info.file_size)
 
 
 def _of_tar(info: tarfile.TarInfo) -> Member:
@@ -95,7 +132,7 @@ def _of_tar(info: tarfile.TarInfo) -> Member:
         return Member(info.name, "a link")
     if info.isdir():
         return Member(info.name, "folder")
-    return Member(info.name, "file" if info.isreg() else "a device")
+    return Member(info.name, "file" if info.isreg() else "a device", info.size)
 
 
 def _zip_contents(zipped: zipfile.ZipFile) -> Iterator[Content]:
@@ -146,22 +183,23 @@ def _clash(member: Member, kinds: dict[PurePosixPath, str]) -> str:
     return ""
 
 
-def _write(contents: Iterator[Content], draft: Path, total: int, label: str) -> None:
+def _write(path: Path, contents: Iterator[Content], draft: Path, total: int) -> None:
     draft.mkdir(parents=True)
-    with Bar(f"unpacking {label}", total) as bar:
-        for member, file in contents:
+    with Bar(f"unpacking {path.name}", total) as bar:
+        for member, file in _read(path, contents):
             place = draft / member.name
             if file is None:
                 place.mkdir(parents=True, exist_ok=True)
             else:
                 place.parent.mkdir(parents=True, exist_ok=True)
-                _copy(file, place)
+                _copy(_read(path, iter(partial(file.read, BLOCK), b"")), place)
             bar.advance()
 
 
-def _copy(file: IO[bytes], place: Path) -> None:
+def _copy(blocks: Iterator[bytes], place: Path) -> None:
     with place.open("wb") as out:
-        shutil.copyfileobj(file, out, BLOCK)
+        for block in blocks:
+            out.write(block)
 
 
 def _move(draft: Path, folder: Path) -> None:
