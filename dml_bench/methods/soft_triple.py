@@ -2,15 +2,19 @@
 
 Source: Qian et al., "SoftTriple Loss: Deep Metric Learning Without Triplet Sampling" (ICCV 2019):
 10 centres, lambda 20, gamma 0.1, margin 0.01, tau 0.2; centres learn 100 times as fast as the
-network; through pytorch-metric-learning's `SoftTripleLoss` and `SparseCentersRegularizer`.
+network; through pytorch-metric-learning's `SoftTripleLoss`. The distance between a class's centres
+is computed here: the library's regulariser compares every centre with every other.
 Differs from the source: the batches are the recipe's, the authors' code shuffles freely.
 """
 
+import torch
+import torch.nn.functional as F
 from pytorch_metric_learning.losses import SoftTripleLoss
-from pytorch_metric_learning.regularizers import SparseCentersRegularizer
+from torch import Tensor
 
 from dml_bench.methods.base import positive, share
 from dml_bench.methods.labelled import Labelled
+from dml_bench.types import Batch
 
 
 class Method(Labelled):
@@ -41,17 +45,33 @@ class Method(Labelled):
     ) -> None:
         positive(centres=centres, scale=scale, gamma=gamma, proxy_rate=proxy_rate)
         share(margin=margin, tau=tau)
-        merge = SparseCentersRegularizer(n_classes, centres) if centres > 1 and tau else None
         super().__init__(
             SoftTripleLoss(
-                n_classes,
-                dim,
-                centers_per_class=centres,
-                la=scale,
-                gamma=gamma,
-                margin=margin,
-                weight_regularizer=merge,
-                weight_reg_weight=tau,
+                n_classes, dim, centers_per_class=centres, la=scale, gamma=gamma, margin=margin
             )
         )
+        self.centres, self.tau = centres, tau
         self.rate = proxy_rate
+
+    def loss(self, vectors: Tensor, batch: Batch) -> Tensor:
+        """Return the cross-entropy, and how far apart each class's centres are."""
+        value = super().loss(vectors, batch)
+        if self.centres == 1 or not self.tau:
+            return value
+        rows = self.criterion.get_parameter("fc").T  # (C * K, D), a class's centres in a row
+        return value + self.tau * scattered(rows.reshape(-1, self.centres, rows.shape[1]))
+
+
+def scattered(centres: Tensor) -> Tensor:
+    """Return () half the mean distance between the centres of a class.
+
+    Args:
+        centres: (C, K, D) of any length; K of 2 or more.
+
+    Source:
+        Qian et al. (ICCV 2019); the factor as in the released code.
+    """
+    unit = F.normalize(centres, dim=2)
+    first, second = torch.triu_indices(unit.shape[1], unit.shape[1], offset=1)
+    cosine = (unit @ unit.mT)[:, first, second]  # (C, pairs)
+    return (2 - 2 * cosine).clamp(min=torch.finfo(cosine.dtype).eps).sqrt().mean() / 2
