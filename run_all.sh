@@ -3,24 +3,26 @@
 #
 #     ./run_all.sh [SUITE ...] [OPTION ...]        default: quick
 #
-#     SUITE             what it is                                                    needs
-#     quick             glyphs, the embedded dataset: a first look, 5 minutes         nothing
-#     methods           glyphs: every method, three seeds, an hour or two             nothing
-#     ablations-glyphs  InvaSpread with one thing changed at a time, an hour          nothing
-#     curves-glyphs     Recall@1 by epoch: InvaSpread, NPSoftmax, NCE, Exemplar       nothing
-#     crops             birds and cars, cut out, from a pretrained EfficientNet-Lite  cub100_crops, cars196_crops
-#     crops-methods     the main methods on them, one epoch each                      cub100_crops, cars196_crops
-#     cifar10-jpeg      two epochs of InvaSpread beside the paper's 60 %              cifar10_jpeg
-#     ablations         InvaSpread with one thing changed, at the paper's size        cifar10, cub200; an accelerator
-#     curves            weighted kNN by epoch: InvaSpread, NCE, Exemplar              cifar10; an accelerator
-#     foundation        frozen DINOv2, DINOv3 and CLIP: birds, cars, products         their weights; an accelerator
-#     paper             every table of the paper: all that follow                     an accelerator, days
-#     paper-cifar10     seen classes: CIFAR-10, weighted kNN                          dml-bench fetch cifar10
-#     paper-stl10       seen classes: STL-10, linear and kNN                          dml-bench fetch stl10
-#     paper-cub200      unseen classes: CUB-200-2011, Recall@K and NMI                dml-bench fetch cub200
-#     paper-sop         unseen classes: Stanford Online Products                      dml-bench fetch sop
-#     paper-cars196     unseen classes: Cars196                                       dml-bench fetch cars196
-#     FILE.toml         your own
+#     SUITE                what it is                                                    needs
+#     quick                glyphs, the embedded dataset: a first look, 5 minutes         nothing
+#     methods              glyphs: every method, three seeds, an hour or two             nothing
+#     ablations-glyphs     InvaSpread with one thing changed at a time, an hour          nothing
+#     curves-glyphs        Recall@1 by epoch: InvaSpread, NPSoftmax, NCE, Exemplar       nothing
+#     crops                birds and cars, cut out, from a pretrained EfficientNet-Lite  cub100_crops, cars196_crops
+#     crops-methods        the main methods on them, one epoch each                      cub100_crops, cars196_crops
+#     crops-methods-birds  one part of that                                              cub100_crops
+#     crops-methods-cars   the other                                                     cars196_crops
+#     cifar10-jpeg         two epochs of InvaSpread beside the paper's 60 %              cifar10_jpeg
+#     ablations            InvaSpread with one thing changed, at the paper's size        cifar10, cub200; an accelerator
+#     curves               weighted kNN by epoch: InvaSpread, NCE, Exemplar              cifar10; an accelerator
+#     foundation           frozen DINOv2, DINOv3 and CLIP: birds, cars, products         their weights; an accelerator
+#     paper                every table of the paper: all that follow                     an accelerator, days
+#     paper-cifar10        seen classes: CIFAR-10, weighted kNN                          dml-bench fetch cifar10
+#     paper-stl10          seen classes: STL-10, linear and kNN                          dml-bench fetch stl10
+#     paper-cub200         unseen classes: CUB-200-2011, Recall@K and NMI                dml-bench fetch cub200
+#     paper-sop            unseen classes: Stanford Online Products                      dml-bench fetch sop
+#     paper-cars196        unseen classes: Cars196                                       dml-bench fetch cars196
+#     FILE.toml            your own
 #
 # Options are those of `dml-bench run`: --device, --data-root, --results, --seed, --set NAME=VALUE.
 # Reads datasets/ and writes results/ of this repository; results/tables/ holds the tables.
