@@ -6,7 +6,7 @@ import torch
 import torchvision.transforms.v2.functional as TF
 from torchvision.transforms import RandomResizedCrop
 
-from dml_bench import augment
+from dml_bench import augment, colour
 from dml_bench.errors import UnknownNameError
 
 
@@ -55,10 +55,10 @@ def test_a_box_that_no_try_fits_is_the_widest_the_ratios_allow():
 @pytest.mark.parametrize(
     ("ours", "theirs", "strengths"),
     [
-        (augment._brightness, TF.adjust_brightness, (0.6, 1.4)),
-        (augment._contrast, TF.adjust_contrast, (0.6, 1.4)),
-        (augment._saturation, TF.adjust_saturation, (0.6, 1.4)),
-        (augment._hue, TF.adjust_hue, (-0.4, 0.25, 0.4)),
+        (colour._brightness, TF.adjust_brightness, (0.6, 1.4)),
+        (colour._contrast, TF.adjust_contrast, (0.6, 1.4)),
+        (colour._saturation, TF.adjust_saturation, (0.6, 1.4)),
+        (colour._hue, TF.adjust_hue, (-0.4, 0.25, 0.4)),
     ],
 )
 def test_a_change_of_colour_is_torchvisions(ours, theirs, strengths):
@@ -75,12 +75,12 @@ def test_jitter_makes_the_four_changes_in_the_drawn_order():
     expected = TF.adjust_hue(expected, 0.4 * (2 * 0.8 - 1))
     expected = TF.adjust_saturation(expected, 0.6 + 0.8 * 0.7)
     expected = TF.adjust_brightness(expected, 0.6 + 0.8 * 0.9)
-    torch.testing.assert_close(augment.colour_jitter(picture, u), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(colour.colour_jitter(picture, u), expected, atol=1e-5, rtol=0)
 
 
 def test_gray_and_flip_happen_as_often_as_they_should():
     pictures = images(1, 4, 4).expand(4000, -1, -1, -1)
-    gray = augment.random_grayscale(pictures, uniform(4000, 1))
+    gray = colour.random_grayscale(pictures, uniform(4000, 1))
     share = (gray[:, 0] == gray[:, 1]).flatten(1).all(dim=1).float().mean()
     flipped = augment.random_flip(pictures, uniform(4000, 1))
     mirrored = (flipped == pictures.flip(-1)).flatten(1).all(dim=1).float().mean()

@@ -28,6 +28,7 @@ FLOORS = [
         "suites",
         "statistics",
         "draws",
+        "colour",
         "backbones",
         "rows",
         "fields",

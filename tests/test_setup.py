@@ -299,7 +299,7 @@ def test_run_all_is_a_table_of_contents_of_the_suites():
 
 MACHINE = re.compile(
     r"(?<![\w.~/-])/(?:root|Users|work|home(?!/ada/))/[\w.]"  # one machine; ada is invented
-    r"|\bpypi[.]org|pythonhosted[.]org|download[.]pytorch[.]org/whl|--(?:extra-)?index-url"
+    r"|://[^\s/]+/(?:simple|whl)\b|--(?:extra-)?index-url"  # a registry's addresses end so
 )
 
 

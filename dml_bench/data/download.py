@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import requests
 
+from dml_bench.data.causes import cause_of
 from dml_bench.data.disk import MEGABYTE, be_room, writing
 from dml_bench.data.origin import Archive
 from dml_bench.errors import DataError
@@ -23,18 +23,6 @@ TIMEOUT = (10.0, 60.0)
 """Seconds for connecting, and for a silence in the middle."""
 BLOCK = 1 << 16
 """Bytes written at a time; what a break costs at most."""
-CAUSES: tuple[tuple[type[BaseException], str], ...] = (
-    (requests.exceptions.ProxyError, "the proxy did not let it through"),
-    (requests.exceptions.SSLError, "the server's certificate does not hold"),
-    (socket.gaierror, "host not found"),
-    (ConnectionRefusedError, "connection refused"),
-    (requests.exceptions.Timeout, "timed out"),
-    (TimeoutError, "timed out"),
-    (requests.exceptions.ChunkedEncodingError, "the line broke"),
-    (ConnectionError, "the line broke"),
-    (requests.exceptions.ConnectionError, "host not reachable"),
-)
-"""What a failed request says in a few words: the first kind that is anywhere in its error."""
 
 
 class _BrokenError(Exception):
@@ -158,7 +146,7 @@ def _fetch(url: str, archive: Archive, path: Path, say: Say) -> None:
             _go_on(url, archive, path)
             break
         except (requests.RequestException, _BrokenError) as error:
-            cause = _cause(error)
+            cause = str(error) if isinstance(error, _BrokenError) else cause_of(error)
             if wait is None:
                 raise _BrokenError(f"{cause} ({len(WAITS) + 1} tries)") from None
             why = "" if cause == said else f"{cause}; "
@@ -166,23 +154,6 @@ def _fetch(url: str, archive: Archive, path: Path, say: Say) -> None:
             said = cause
             time.sleep(wait)
     _accept(archive, path)
-
-
-def _cause(error: BaseException) -> str:
-    """Return in a few words why a try failed: what lies under the text of the libraries."""
-    if isinstance(error, _BrokenError):
-        return str(error)
-    under: list[BaseException] = []
-    left: list[object] = [error]
-    while left:
-        one = left.pop()
-        if isinstance(one, BaseException) and one not in under:
-            under.append(one)
-            left += [*one.args, one.__cause__, one.__context__, getattr(one, "reason", None)]
-    for kind, words in CAUSES:
-        if any(isinstance(one, kind) for one in under):
-            return words
-    return type(error).__name__
 
 
 def _accept(archive: Archive, path: Path) -> None:

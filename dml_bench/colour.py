@@ -1,0 +1,78 @@
+"""Changes of colour for whole batches, each from its own uniform draws; see `augment`."""
+
+import torch
+from torch import Tensor
+
+JITTER = 0.4
+GRAY_CHANCE = 0.2
+LUMA = (0.2989, 0.587, 0.114)
+
+
+def colour_jitter(images: Tensor, u: Tensor) -> Tensor:
+    """Change brightness, contrast, saturation and hue in a random order.
+
+    Args:
+        images: (M, 3, H, W) float32 in [0, 1].
+        u: (M, 8) draws: four strengths, four that order the changes.
+
+    Source: torchvision's ColorJitter(.4, .4, .4, .4): factors from .6 to 1.4, hue by up to .4 of
+    the circle.
+    """
+    factor = 1 - JITTER + 2 * JITTER * u[:, :3]
+    turn = JITTER * (2 * u[:, 3] - 1)
+    strengths = torch.cat([factor, turn[:, None]], dim=1)
+    turns = u[:, 4:].argsort(dim=1)  # (M, 4): which change comes first, second, ...
+    result = images.clone()
+    for place in range(4):
+        for kind, change in enumerate((_brightness, _contrast, _saturation, _hue)):
+            rows = torch.nonzero(turns[:, place] == kind)[:, 0]
+            result[rows] = change(result[rows], strengths[rows, kind][:, None, None, None])
+    return result
+
+
+def _blend(images: Tensor, other: Tensor, factor: Tensor) -> Tensor:
+    return (factor * images + (1 - factor) * other).clamp(0, 1)
+
+
+def _brightness(images: Tensor, factor: Tensor) -> Tensor:
+    return (factor * images).clamp(0, 1)
+
+
+def _contrast(images: Tensor, factor: Tensor) -> Tensor:
+    return _blend(images, _luma(images).mean(dim=(-2, -1), keepdim=True), factor)
+
+
+def _saturation(images: Tensor, factor: Tensor) -> Tensor:
+    return _blend(images, _luma(images), factor)
+
+
+def _luma(images: Tensor) -> Tensor:
+    weights = torch.tensor(LUMA, device=images.device, dtype=images.dtype)
+    return (images * weights[:, None, None]).sum(dim=1, keepdim=True)
+
+
+def _hue(images: Tensor, turn: Tensor) -> Tensor:
+    """Turn the hue circle by a share of it, value and saturation kept."""
+    value = images.amax(1, keepdim=True)
+    spread = value - images.amin(1, keepdim=True)
+    hue = (_hexagon(images, value, spread) + 6 * turn) % 6
+    step = torch.tensor([5.0, 3.0, 1.0], device=images.device)[:, None, None]  # red, green, blue
+    k = (step + hue) % 6
+    return value - spread * torch.minimum(k, 4 - k).clamp(0, 1)
+
+
+def _hexagon(images: Tensor, value: Tensor, spread: Tensor) -> Tensor:
+    """Return (M, 1, H, W) the hue, from 0 to 6; 0 where there is no colour."""
+    red, green, blue = images.chunk(3, dim=1)
+    over = spread.clamp(min=torch.finfo(images.dtype).tiny)
+    hue = torch.where(
+        value == red,
+        (green - blue) / over,
+        torch.where(value == green, 2 + (blue - red) / over, 4 + (red - green) / over),
+    )
+    return torch.where(spread > 0, hue, 0.0)
+
+
+def random_grayscale(images: Tensor, u: Tensor) -> Tensor:
+    """Take the colour out of one image in five; u is (M, 1)."""
+    return torch.where((u < GRAY_CHANCE)[:, :, None, None], _luma(images), images)
