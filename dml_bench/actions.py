@@ -11,6 +11,7 @@ from dml_bench.errors import RecipeError
 from dml_bench.evaluations import evaluate
 from dml_bench.methods import METHODS
 from dml_bench.metrics import metric_names
+from dml_bench.results import finished_runs, read_records
 from dml_bench.terminal import formats, left_out, said, say, show_runs
 from dml_bench.types import RunResult
 
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         failures += failed
         say(f"\n{suite.title}")
         show_runs(made, ["table"], published=suite.name.startswith("paper"))
-    everything = store.finished_runs(args.results, left_out)
+    everything = finished_runs(args.results, left_out)
     written = report.write(everything, args.results / "tables")
     say(f"tables: {args.results / 'tables'} ({len(written)} files)")
     if failures:
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 def report_tables(args: argparse.Namespace) -> int:
     """Write the tables of all stored runs."""
-    results = store.finished_runs(args.results, left_out)
+    results = finished_runs(args.results, left_out)
     published = _published(args) if args.published or args.records else []
     if not results and not published:
         raise RecipeError(
@@ -74,7 +75,7 @@ def report_tables(args: argparse.Namespace) -> int:
 
 def _published(args: argparse.Namespace) -> list[RunResult]:
     folder = args.records or records.home()
-    found = store.records(folder, left_out)
+    found = read_records(folder, left_out)
     if not found:
         say(f"no published records in {folder}; name their folder with --records")
     return found
@@ -100,7 +101,7 @@ def list_parts(args: argparse.Namespace) -> int:
         "metrics": lambda: list(metric_names),
         "suites": lambda: [f"{name:16} {suites.load(name).title}" for name in suites.names()],
         "runs": lambda: [
-            f"{r.recipe.key}  {r.finished}" for r in store.finished_runs(args.results, left_out)
+            f"{r.recipe.key}  {r.finished}" for r in finished_runs(args.results, left_out)
         ],
     }
     for line in listings[args.kind]():

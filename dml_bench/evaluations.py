@@ -15,6 +15,7 @@ from dml_bench.files import load_embeddings
 from dml_bench.methods import METHODS
 from dml_bench.methods.base import options
 from dml_bench.metrics import CONVENTIONS, metric
+from dml_bench.results import finished_runs
 from dml_bench.runner import laid_over
 from dml_bench.terminal import formats, left_out, plain, said, say, show, show_runs
 from dml_bench.types import Dataset, Recipe, RunResult
@@ -85,7 +86,7 @@ def _of_dataset(args: argparse.Namespace) -> list[RunResult]:
     wanted = said(args, {"dataset": args.dataset})
     stored = [
         result
-        for result in store.finished_runs(args.results, left_out)
+        for result in finished_runs(args.results, left_out)
         if result.recipe.dataset == args.dataset
     ]
     dataset = _loaded(args, stored)

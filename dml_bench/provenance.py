@@ -9,7 +9,8 @@ from dml_bench import checkpoint
 from dml_bench.atomic import atomic_write, to_json
 from dml_bench.environment import checkout
 from dml_bench.errors import RecipeError, StoreError
-from dml_bench.store import Run, read_result
+from dml_bench.results import read_result
+from dml_bench.store import Run
 from dml_bench.types import Dataset, RunResult
 from dml_bench.types.data import training_fingerprint
 

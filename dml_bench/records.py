@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from dml_bench import report, store
+from dml_bench import report
 from dml_bench.atomic import atomic_write
 from dml_bench.errors import StoreError
+from dml_bench.results import finished_runs, read_records
 from dml_bench.types import RunResult
 
 PUBLISHED = Path("results/published")
@@ -33,7 +34,7 @@ def publish(results: Path, patterns: Sequence[str], folder: Path) -> list[Path]:
         StoreError: no run fits a pattern; or a run was made with code that no commit holds, so that
             nobody could make it again.
     """
-    made = store.finished_runs(results)
+    made = finished_runs(results)
     chosen = {r.recipe.key: r for pattern in patterns for r in _fitting(made, pattern)}
     for result in chosen.values():
         _be_clean(result)
@@ -43,7 +44,7 @@ def publish(results: Path, patterns: Sequence[str], folder: Path) -> list[Path]:
         for name in FILES
         if (results / "runs" / key / name).exists()  # an untrained network has no curve
     ]
-    return [*written, *report.write([], folder / "tables", store.records(folder))]
+    return [*written, *report.write([], folder / "tables", read_records(folder))]
 
 
 def _fitting(made: Sequence[RunResult], pattern: str) -> list[RunResult]:

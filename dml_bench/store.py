@@ -1,8 +1,6 @@
 """A run's folder: written once, atomically; read back, checked."""
 
-import json
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,26 +11,9 @@ from filelock import FileLock, Timeout
 from dml_bench.atomic import atomic_file, to_json, unwritable
 from dml_bench.atomic import atomic_write as atomic_write
 from dml_bench.environment import environment as environment
-from dml_bench.errors import BenchError, RunError, StoreError
+from dml_bench.errors import BenchError, StoreError
+from dml_bench.results import KINDS, read_result
 from dml_bench.types import Embeddings, Ranking, Recipe, RunResult
-
-Say = Callable[[str], None]
-KINDS: dict[str, type] = {
-    "recipe": dict,
-    "metrics": dict,
-    "curve": list,
-    "counts": dict,
-    "fingerprint": str,
-    "supervision": str,
-    "seconds": dict,
-    "environment": dict,
-    "finished": str,
-    "training": str,
-    "conventions": str,
-    "start": str,
-}
-LATER = {"training": "", "conventions": "1", "start": ""}
-"""Fields younger than the first published records, and what goes without saying there."""
 
 
 class Run:
@@ -182,90 +163,6 @@ class Run:
             f"{self.folder.name}/{name}: expected what this run saved, found {found};"
             " delete the folder and run it again"
         )
-
-
-def read_result(path: Path) -> RunResult:
-    """Read and check a `result.json`.
-
-    Args:
-        path: the file; its folder is named by the recipe's key.
-
-    Raises:
-        StoreError: the file is missing, torn or incomplete, or its recipe is not the folder's.
-    """
-    name = f"{path.parent.name}/{path.name}"
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
-        result = _result(values)
-        key = result.recipe.key
-    except OSError as error:
-        raise StoreError(
-            f"{name}: expected a result, found: {error.strerror}; run the recipe first"
-        ) from error
-    except (ValueError, TypeError, AttributeError, RecursionError, BenchError, RunError) as error:
-        reason = " ".join(str(error).split())
-        raise StoreError(
-            f"{name}: expected a whole result, found: {reason}; delete the folder and run it again"
-        ) from error
-    if key != path.parent.name:
-        raise StoreError(
-            f"{name}: expected the recipe of its folder, found that of {key};"
-            " rename the folder, or delete it and run it again"
-        )
-    return result
-
-
-def _warn(line: str) -> None:
-    sys.stderr.write(f"left out: {line}\n")
-
-
-def finished_runs(results: Path, say: Say = _warn) -> list[RunResult]:
-    """Return the results of the whole runs made here, sorted by key; `say` names torn ones."""
-    return records(Path(results) / "runs", say)
-
-
-def published_runs(results: Path, say: Say = _warn) -> list[RunResult]:
-    """Return the records that lie under `results`; they never count as done here."""
-    return records(Path(results) / "published", say)
-
-
-def records(folder: Path, say: Say | None = None) -> list[RunResult]:
-    """Return the records that a folder holds, one folder each, sorted by key.
-
-    Args:
-        folder: of folders.
-        say: is told of each record that is torn, which is then left out.
-
-    Raises:
-        StoreError: a record is torn, and there is nobody to tell.
-    """
-    found = []
-    for path in sorted(folder.glob("*/result.json")):
-        try:
-            found.append(read_result(path))
-        except StoreError as error:
-            if say is None:
-                raise
-            say(str(error))
-    return found
-
-
-def _result(values: Any) -> RunResult:
-    """Make a result of what `finish` wrote; any kind of value that it never wrote is refused."""
-    values = {**LATER, **values} if isinstance(values, dict) else values
-    for name, kind in KINDS.items():
-        if not isinstance(values, dict) or not isinstance(values.get(name), kind):
-            raise ValueError(f"no {kind.__name__} '{name}'")
-    numbers = {f"{part} {k}": v for part in ("metrics", "seconds") for k, v in values[part].items()}
-    for name, value in numbers.items():
-        if type(value) not in (int, float):
-            raise ValueError(f"{name} is {value!r}, no number")
-    recipe = Recipe.from_dict(values["recipe"])
-    return RunResult(**{**{name: values[name] for name in KINDS}, "recipe": recipe})
-
-
-def _no_constant(text: str) -> float:
-    raise ValueError(f"a number that is not finite: {text}")
 
 
 def _arrays(embeddings: Embeddings, prefix: str) -> dict[str, Any]:

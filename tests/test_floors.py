@@ -24,7 +24,7 @@ FLOORS = [
     {
         "neighbours",
         "agreement",
-        "store",
+        "results",
         "suites",
         "statistics",
         "draws",
@@ -34,7 +34,7 @@ FLOORS = [
         "fields",
         "optimisation",
     },
-    {"clusters", "probes", "augment", "losses", "preprocessing", "files"},
+    {"store", "clusters", "probes", "augment", "losses", "preprocessing", "files"},
     {"metrics", "models"},
     {"scoring", "data"},
     {"methods", "embed", "checkpoint", "teacher", "packs"},

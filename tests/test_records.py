@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from toys import SMALL, toy
 
-from dml_bench import bench, recipes, report, store
+from dml_bench import bench, recipes, report
 from dml_bench.cli import main
 from dml_bench.errors import StoreError
 from dml_bench.records import publish
+from dml_bench.results import read_records
 
 UNTRAINED = {"epochs": 0, "augmentation": "none"}
 
@@ -91,7 +92,7 @@ PUBLISHED = Path(__file__).parents[1] / "results" / "published"
 
 
 def test_the_published_tables_are_what_the_published_records_give(tmp_path):
-    records = store.records(PUBLISHED)
+    records = read_records(PUBLISHED)
     assert len(records) >= 6
     written = report.write([], tmp_path, records)
     committed = PUBLISHED / "tables"
@@ -100,7 +101,7 @@ def test_the_published_tables_are_what_the_published_records_give(tmp_path):
         assert path.read_text() == (committed / path.name).read_text(), path.name
 
 
-@pytest.mark.parametrize("record", store.records(PUBLISHED), ids=lambda r: r.recipe.key)
+@pytest.mark.parametrize("record", read_records(PUBLISHED), ids=lambda r: r.recipe.key)
 def test_a_published_record_was_made_by_a_commit_and_names_no_path(record):
     assert len(record.environment["commit"]) == 40
     assert record.environment["dirty"] is False

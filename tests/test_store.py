@@ -11,15 +11,8 @@ import pytest
 
 from dml_bench import environment as environments
 from dml_bench.errors import RunError, StoreError
-from dml_bench.store import (
-    Run,
-    atomic_write,
-    environment,
-    finished_runs,
-    published_runs,
-    read_result,
-    records,
-)
+from dml_bench.results import finished_runs, read_records, read_result
+from dml_bench.store import Run, atomic_write, environment
 from dml_bench.types import Embeddings, Ranking, Recipe, RunResult
 
 RECIPE = Recipe(
@@ -101,7 +94,7 @@ def test_published_records_never_count_as_done(tmp_path):
     run.folder.rename(tmp_path / "published" / RECIPE.key)
     assert not run.finished
     assert finished_runs(tmp_path) == []
-    assert published_runs(tmp_path) == [result_of()]
+    assert read_records(tmp_path / "published") == [result_of()]
 
 
 def test_runs_come_sorted_by_key(tmp_path):
@@ -155,7 +148,7 @@ def test_a_torn_result_is_named_and_stops_nobody_else(tmp_path, capsys):
     assert [result.recipe for result in finished_runs(tmp_path)] == [whole.recipe]
     assert capsys.readouterr().err.startswith(f"left out: {torn.folder.name}/result.json: expected")
     with pytest.raises(StoreError, match="expected a whole result"):
-        records(tmp_path / "runs")
+        read_records(tmp_path / "runs")
 
 
 def test_a_record_from_before_there_were_conventions_is_read(tmp_path):
