@@ -1,16 +1,37 @@
 """What the commands do; `cli` says how they are called."""
 
 import argparse
-from collections.abc import Callable
 
-from dml_bench import bench, data, recipes, records, report, runner, store, suites
-from dml_bench.backbones import backbone_names
+from rich.console import Console
+
+from dml_bench import audit as inspection
+from dml_bench import (
+    bench,
+    data,
+    outcomes,
+    page,
+    recipes,
+    records,
+    report,
+    runner,
+    store,
+    suites,
+    typeset,
+)
+from dml_bench.atomic import to_json
+from dml_bench.card import card
+from dml_bench.compare import compare
+from dml_bench.completion import code
 from dml_bench.data import fetch as bring
 from dml_bench.environment import device_of
 from dml_bench.errors import RecipeError
 from dml_bench.evaluations import evaluate
-from dml_bench.methods import METHODS
-from dml_bench.metrics import metric_names
+from dml_bench.explain import explain
+from dml_bench.export import export
+from dml_bench.listing import list_parts
+from dml_bench.loggers import logger_of
+from dml_bench.published import read_published
+from dml_bench.rerun import rerun
 from dml_bench.results import finished_runs, read_records
 from dml_bench.terminal import formats, left_out, said, say, show_runs
 from dml_bench.types import RunResult
@@ -30,9 +51,12 @@ def train(args: argparse.Namespace) -> int:
     dataset = data.load(args.dataset, args.data_root)
     device = device_of(args.device)
     recipe = recipes.resolve(wanted, dataset, device=device)
+    logger = logger_of(args.logger, args.results)
     stored = store.Run(args.results, recipe)
     there = stored.finished
-    result = bench.run(recipe, dataset, args.results, device=device, say=say, anew=args.no_resume)
+    result = bench.run(
+        *(recipe, dataset, args.results), device=device, say=say, anew=args.no_resume, logger=logger
+    )
     say(f"{'stored already' if there else 'stored'}: {stored.folder}")
     show_runs([result], forms)
     return 0
@@ -46,14 +70,21 @@ def run(args: argparse.Namespace) -> int:
     failures: list[runner.Failure] = []
     for suite in asked:
         made, failed = runner.run_suite(
-            suite, over, data_root=args.data_root, results=args.results, device=device, say=say
+            suite,
+            over,
+            data_root=args.data_root,
+            results=args.results,
+            device=device,
+            say=say,
+            logger=logger_of(args.logger, args.results),
         )
         failures += failed
         say(f"\n{suite.title}")
         show_runs(made, ["table"], published=suite.name.startswith("paper"))
-    everything = finished_runs(args.results, left_out)
+    everything = _finished(args)
     written = report.write(everything, args.results / "tables")
     say(f"tables: {args.results / 'tables'} ({len(written)} files)")
+    say(f"page: {page.write(everything, args.results, data_root=args.data_root)[-1]}")
     if failures:
         n_runs = sum(len(suite.runs) for suite in asked)
         say(f"{len(failures)} of {n_runs} runs were not made; the lines 'not run:' above say why")
@@ -61,16 +92,23 @@ def run(args: argparse.Namespace) -> int:
 
 
 def report_tables(args: argparse.Namespace) -> int:
-    """Write the tables of all stored runs."""
-    results = finished_runs(args.results, left_out)
+    """Write the tables, plots and page of all stored runs."""
+    results = _finished(args)
     published = _published(args) if args.published or args.records else []
     if not results and not published:
         raise RecipeError(
             f"expected finished runs under {args.results}, found none; run: dml-bench run quick"
         )
-    for path in report.write(results, args.results / "tables", published):
+    printed = read_published(args.published_table) if args.published_table else ()
+    written = report.write(results, args.results / "tables", published, printed=printed)
+    for path in [*written, *page.write(results, args.results, published, data_root=args.data_root)]:
         print(path)
     return 0
+
+
+def _finished(args: argparse.Namespace) -> list[RunResult]:
+    found = finished_runs(args.results, left_out)
+    return [outcomes.with_intervals(result, args.results) for result in found]
 
 
 def _published(args: argparse.Namespace) -> list[RunResult]:
@@ -81,6 +119,12 @@ def _published(args: argparse.Namespace) -> list[RunResult]:
     return found
 
 
+def completion(args: argparse.Namespace) -> int:
+    """Print a shell's code."""
+    print(code(args.shell))
+    return 0
+
+
 def publish(args: argparse.Namespace) -> int:
     """Copy the records of finished runs, and write the tables of all that is published."""
     for path in records.publish(args.results, args.runs, args.into):
@@ -88,39 +132,32 @@ def publish(args: argparse.Namespace) -> int:
     return 0
 
 
-def list_parts(args: argparse.Namespace) -> int:
-    """Print what there is of one kind, a line each."""
-    if args.kind == "datasets" and not args.data_root.is_dir():
-        say(f"no data root {args.data_root}: fetch makes it; --data-root names another")
-    listings: dict[str, Callable[[], list[str]]] = {
-        "datasets": lambda: [
-            f"{name:16} {state}" for name, state in data.available(args.data_root).items()
-        ],
-        "methods": lambda: [_about(name) for name in METHODS],
-        "backbones": backbone_names,
-        "metrics": lambda: list(metric_names),
-        "suites": lambda: [f"{name:16} {suites.load(name).title}" for name in suites.names()],
-        "runs": lambda: [
-            f"{r.recipe.key}  {r.finished}" for r in finished_runs(args.results, left_out)
-        ],
-    }
-    for line in listings[args.kind]():
-        print(line)
+def audit(args: argparse.Namespace) -> int:
+    """Say whether a file of embeddings is comparable with published numbers."""
+    found = inspection.audit(args.file, near=args.near)
+    title, verdict = f"audit of {found.file}", f"{found.verdict}: {found.because}"
+    if args.format == "json":
+        print(to_json(found.as_dict()).rstrip())
+    elif args.format == "md":
+        print(typeset.markdown(found.grid(), title, verdict).rstrip())
+    else:
+        typeset.show(found.grid(), Console(), title, verdict)
     return 0
 
 
-def _about(method: str) -> str:
-    """Return a method's name, what it is given, and the first line of what it says of itself."""
-    module = METHODS[method]
-    return f"{method:16} {module.Method.supervision:12} {module.__doc__.splitlines()[0]}"
-
-
 __all__ = [
+    "audit",
+    "card",
+    "compare",
+    "completion",
     "evaluate",
+    "explain",
+    "export",
     "fetch",
     "list_parts",
     "publish",
     "report_tables",
+    "rerun",
     "run",
     "train",
 ]

@@ -43,7 +43,8 @@ class Agreement:
         """The mutual information in nats, 0 or more."""
         shared, sizes, heaps = self.counts
         n = len(self.classes)
-        return max(0.0, math.fsum(shared / n * np.log(n * shared / (sizes * heaps))))
+        found = math.fsum(shared / n * np.log(n * shared / (sizes * heaps)))
+        return min(max(0.0, found), *self.entropies)
 
     @cached_property
     def entropies(self) -> tuple[float, float]:
@@ -66,7 +67,7 @@ class Agreement:
             for size, many in _sizes(self.classes)
             for heap, more in _sizes(self.clusters)
         ]
-        return math.fsum(terms)
+        return min(math.fsum(terms), *self.entropies)
 
     @property
     def arithmetic(self) -> float:

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,25 +30,36 @@ def atomic_write(path: Path, content: str | bytes) -> None:
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+def atomic_file(path: Path, *, before: Path | None = None) -> Iterator[IO[bytes]]:
     """Open a file that takes the place of `path` when the block ends, and only then.
+
+    Args:
+        path: the file.
+        before: where the one that was there is kept, if it is.
 
     Raises:
         StoreError: the folder cannot be written.
     """
+    with atomic_path(path, before=before) as beside, beside.open("wb") as file:
+        yield file
+
+
+@contextmanager
+def atomic_path(path: Path, *, before: Path | None = None) -> Iterator[Path]:
+    """Like `atomic_file`, for who wants a path to write to and not an open file."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield beside
+        _sync(beside)
+        if before and path.exists():
+            os.replace(path, before)
         os.replace(beside, path)
         _sync(path.parent)
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
-        if beside.exists():
+        with suppress(OSError):
             beside.unlink()
 
 
@@ -86,10 +97,10 @@ def _value(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} {value!r}")
 
 
-def _sync(folder: Path) -> None:
-    """Make a rename last through a power cut, where the system lets a folder be opened."""
+def _sync(path: Path) -> None:
+    """Make a file, or a rename in a folder, last through a power cut; only Posix opens folders."""
     if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
+        handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:

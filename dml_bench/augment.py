@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
 from dml_bench import draws
@@ -81,20 +82,24 @@ def resize_weights(start: Tensor, length: Tensor, size: int, full: int) -> Tenso
     return (weights / weights.sum(dim=2, keepdim=True)).float()
 
 
-def random_crop(images: Tensor, u: Tensor, size: int) -> Tensor:
-    """Cut a square of `size` pixels at a random place; u is (M, 2)."""
+def random_crop(images: Tensor, u: Tensor, size: int, rows: Tensor | None = None) -> Tensor:
+    """Cut a square of `size` pixels at a random place.
+
+    Args:
+        images: (N, 3, H, W) of any kind.
+        u: (M, 2) draws.
+        size: pixels of a side of the result.
+        rows: (M,) int64, which image is cut; each in turn if None.
+    """
     height, width = images.shape[-2:]
     top = _places(u[:, 0], torch.full((len(u),), float(height - size), device=u.device)).long()
     left = _places(u[:, 1], torch.full((len(u),), float(width - size), device=u.device)).long()
-    side = torch.arange(size, device=images.device)
-    rows, columns = top[:, None] + side, left[:, None] + side  # (M, size)
-    every = torch.arange(len(images), device=images.device)
-    return images[
-        every[:, None, None, None],
-        torch.arange(images.shape[1], device=images.device)[:, None, None],
-        rows[:, None, :, None],
-        columns[:, None, None, :],
-    ]
+    every = torch.arange(len(u), device=images.device) if rows is None else rows
+    at = (every, slice(None), top, left)
+    if not images.is_cpu:
+        return images.unfold(2, size, 1).unfold(3, size, 1)[at]  # the windows are a view
+    windows = sliding_window_view(images.numpy(), (size, size), axis=(2, 3))  # copied by rows
+    return torch.from_numpy(windows[tuple(a.numpy() if isinstance(a, Tensor) else a for a in at)])
 
 
 def centre_crop(images: Tensor, size: int) -> Tensor:
@@ -144,8 +149,20 @@ def affine(images: Tensor, u: Tensor, size: int) -> Tensor:
 
 
 def random_flip(images: Tensor, u: Tensor) -> Tensor:
-    """Mirror every other image left to right; u is (M, 1)."""
-    return torch.where((u < FLIP_CHANCE)[:, :, None, None], images.flip(-1), images)
+    """Mirror every other image left to right, in place: a copy would take longer than the rest.
+
+    Args:
+        images: (M, 3, H, W) of any kind.
+        u: (M, 1) draws, on the processor or with the images.
+    """
+    rows = torch.nonzero(u[:, 0] < FLIP_CHANCE)[:, 0]
+    if images.is_cpu:  # as below, at half the time
+        pixels, chosen = images.numpy(), rows.numpy()
+        pixels[chosen] = pixels[chosen][..., ::-1]
+    else:
+        rows = rows.to(images.device, non_blocking=True)
+        images[rows] = images[rows].flip(-1)
+    return images
 
 
 @dataclass(frozen=True)
@@ -155,15 +172,17 @@ class Part:
     n_draws: int
     place: Callable[[Tensor, Tensor, int], Tensor] | None = None  # makes the crop
     colour: Callable[[Tensor, Tensor], Tensor] | None = None  # keeps the size
+    floats: bool = True  # makes new values; else it moves pixels about, and bytes stay bytes
+    picks: bool = False  # which images it acts on is read from its draws: those stay on the host
 
 
 PARTS: Mapping[str, Part] = {  # in the order in which they act
     "R": Part(2 * TRIES + 2, place=random_resized_crop),
-    "crop": Part(2, place=random_crop),
+    "crop": Part(2, place=random_crop, floats=False),
     "affine": Part(6, place=affine),
-    "C": Part(8, colour=colour_jitter),
+    "C": Part(8, colour=colour_jitter, picks=True),
     "G": Part(1, colour=random_grayscale),
-    "F": Part(1, colour=random_flip),
+    "F": Part(1, colour=random_flip, floats=False, picks=True),
 }
 
 
@@ -196,29 +215,42 @@ def draw(augmentation: str, seed: int, epoch: int, n: int, views: int) -> dict[s
     }
 
 
-def apply(pixels: Tensor, tables: Mapping[str, np.ndarray | Tensor], crop: int) -> Tensor:
+def apply(
+    pixels: Tensor,
+    tables: Mapping[str, np.ndarray | Tensor],
+    crop: int,
+    rows: Tensor | None = None,
+) -> Tensor:
     """Augment a batch.
 
     Args:
-        pixels: (M, 3, H, W) uint8.
+        pixels: (N, 3, H, W) uint8.
         tables: part -> (M, P) draws, in any order; without a part that crops, the centre is cut.
         crop: pixels of a side of the result.
+        rows: (M,) int64 where `pixels` lie, which image each view shows; each in turn if None.
 
     Returns:
-        (M, 3, crop, crop) float32 in [0, 1].
+        (M, 3, crop, crop) float32 in [0, 1]; uint8 where no part makes new values.
     """
-    chosen = {
-        name: torch.as_tensor(tables[name]).to(pixels.device) for name in PARTS if name in tables
-    }
-    images = pixels
-    if not any(PARTS[name].place for name in chosen):
-        images = centre_crop(images, crop)
-    if "crop" in chosen:  # cut bytes, not floats
-        images = random_crop(images, chosen["crop"], crop)
-    images = images.float() / 255
+    chosen = {name: torch.as_tensor(tables[name]) for name in PARTS if name in tables}
+    images = _cut(pixels, chosen, crop, rows)
+    if any(PARTS[name].floats for name in chosen):
+        images = images.float() / 255
     for name, u in chosen.items():
-        if (place := PARTS[name].place) and name != "crop":
-            images = place(images, u, crop)
-        elif colour := PARTS[name].colour:
-            images = colour(images, u)
+        part = PARTS[name]
+        draws_ = u if part.picks else u.to(images.device, non_blocking=True)
+        if part.place and name != "crop":
+            images = part.place(images, draws_, crop)
+        elif part.colour:
+            images = part.colour(images, draws_)
     return images
+
+
+def _cut(pixels: Tensor, chosen: Mapping[str, Tensor], crop: int, rows: Tensor | None) -> Tensor:
+    """Return what of the pixels is looked at at all, as bytes."""
+    if "crop" in chosen:
+        return random_crop(pixels, chosen["crop"].to(pixels.device), crop, rows)
+    seen = pixels if any(PARTS[name].place for name in chosen) else centre_crop(pixels, crop)
+    if rows is None:
+        return seen.clone()
+    return torch.from_numpy(seen.numpy()[rows.numpy()]) if seen.is_cpu else seen[rows]

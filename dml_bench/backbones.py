@@ -14,12 +14,14 @@ from torch import nn
 from dml_bench import weights as files
 from dml_bench.errors import BenchError, DataError
 from dml_bench.foundation import FOUNDATIONS
+from dml_bench.plugins import is_plugin, network
 from dml_bench.registry import unknown
 
 Builder = Callable[[str, int], nn.Module]
 """(weights "none" or "imagenet", crop in pixels) -> a network from (M, 3, H, W) to (M, width)."""
 
 INCEPTIONS = ("googlenet", "inception_v3")
+FORMS = ("torchvision/<name>", "timm/<name>", "FILE.py:<function>", "hub:FOLDER:<entrypoint>")
 ONE_OUTPUT = {"aux_logits": False, "init_weights": True}  # what they are told without weights
 FAULTS = (
     OSError,
@@ -211,20 +213,22 @@ BACKBONES: dict[str, Builder] = {
 
 
 def find_builder(backbone: str) -> Builder:
-    """Return who builds a name: `BACKBONES`, torchvision or timm.
+    """Return who builds a name: `BACKBONES`, torchvision, timm, or a file of the user's.
 
     Raises:
         UnknownNameError: nobody does; the message lists the built-in names and the nearest others.
     """
     if backbone in BACKBONES:
         return BACKBONES[backbone]
+    if is_plugin(backbone):
+        return partial(network, backbone)
     library, _, rest = backbone.rpartition("/")
     if library == "timm":
         return partial(timm, rest)
     if library in ("", "torchvision") and rest in _torchvision_names():
         return partial(torchvision, rest)
     near = get_close_matches(rest, [n for n in _torchvision_names() if n not in BACKBONES])
-    raise unknown("backbone", backbone, [*BACKBONES, *near, "torchvision/<name>", "timm/<name>"])
+    raise unknown("backbone", backbone, [*BACKBONES, *near, *FORMS])
 
 
 def _torchvision_names() -> list[str]:

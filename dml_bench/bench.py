@@ -1,28 +1,29 @@
 """One recipe -> one result. The function to read first."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from dml_bench import checkpoint, models, provenance, scoring
 from dml_bench.data.batches import Batches
+from dml_bench.data.splits import HeldOut, hold_out
 from dml_bench.embed import embed
 from dml_bench.engine import Say, Training
-from dml_bench.environment import device_name, environment
-from dml_bench.errors import EmbeddingsError, RunError
+from dml_bench.environment import forget_peaks
+from dml_bench.errors import EmbeddingsError, RunError, StoreError
+from dml_bench.loggers import Logger, LoggerOf, silent
 from dml_bench.methods import METHODS
 from dml_bench.methods.base import BaseMethod, make
-from dml_bench.metrics import CONVENTIONS
 from dml_bench.models import Model
+from dml_bench.outcomes import Clock, marks, result_of
 from dml_bench.packs import Packs
+from dml_bench.plugins import verify
 from dml_bench.store import Run
-from dml_bench.types import Dataset, Embeddings, Ints, Ranking, Recipe, RunResult, Split
+from dml_bench.types import Dataset, Embeddings, Ints, Recipe, RunResult, Split
 
 
 def run(
@@ -34,6 +35,8 @@ def run(
     say: Say = print,
     anew: bool = False,
     title: str = "",
+    wait: float = 0.0,
+    logger: LoggerOf = silent,
 ) -> RunResult:
     """Train, embed, rank and store what one recipe says, or return what is stored already.
 
@@ -47,64 +50,79 @@ def run(
         say: tells a person what happens.
         anew: begin from the start where a stopped run would go on.
         title: what a person calls the run.
+        wait: seconds to wait for another process at work on it; below zero waits for ever.
+        logger: of a key -> who else is told of the epochs and the result; it changes no number.
 
     Returns:
         The result, stored under `results`/runs/<key>/.
 
     Raises:
-        StoreError: the folder cannot be written, another process is at work on it, or what it
-            holds was made with other images.
+        BusyError: another process is at work on it.
+        StoreError: the folder cannot be written, or what it holds was made with other images.
         RecipeError: `anew`, and the run is finished.
         RunError: the loss, a vector or a metric is not finite.
     """
-    stored, seen = Run(results, recipe), _marks(recipe, dataset)
+    dataset, held = hold_out(dataset, recipe.validation, recipe.seed)
+    stored, seen = Run(results, recipe), marks(recipe, dataset)
     if stored.finished:
-        return provenance.kept(stored, seen, anew=anew)
-    with stored.lock():
+        _sweep(stored)
+        result = provenance.kept(stored, seen, anew=anew)
+        logger(recipe.key).finish(result)
+        return result
+    with stored.lock(wait=wait):
         if stored.finished:  # by another process, a moment ago
             return provenance.kept(stored, seen, anew=anew)
         say(f"run {title} ({recipe.key})" if title else f"run {recipe.key}")
+        models.width(recipe.backbone, recipe.crop)  # refused before an image is decoded
+        log = logger(recipe.key)
         code = provenance.begin(stored, seen, anew=anew)
+        forget_peaks()
         clock = Clock()
         pixels = Packs(dataset, recipe, results / "packs")
+        if held:
+            pixels.cut(held)
         pixels.make()
         clock.lap("pack")
-        model, curve = train(recipe, dataset, pixels, stored, device=device, say=say)
+        model, curve = train(
+            *(recipe, dataset, pixels, stored), held=held, device=device, say=say, log=log
+        )
         clock.lap("train", sum(row["seconds"] for row in curve))
         query, gallery = embeddings(model, recipe, dataset, pixels)
         stored.save_embeddings(query, gallery)
         clock.lap("embed")
         wanted = scoring.default_metrics(dataset.protocol, dataset.recall_at)
-        metrics, ranking = scoring.evaluate(query, gallery, wanted)
-        stored.save_neighbours(ranking)
+        scores = scoring.answered(query, gallery, wanted)
+        stored.save_neighbours(scores[1])
         clock.lap("evaluate")
-        result = _result(recipe, dataset, model, metrics, ranking, curve, clock, device, code)
+        laps = clock.laps
+        result = result_of(
+            *(recipe, dataset, model, scores, laps, device), curve=curve, code=code, held=held
+        )
         stored.finish(result)
-        checkpoint.drop_state(stored.folder)
+        log.finish(result)
         provenance.end_sessions(stored.folder)
+        checkpoint.drop_state(stored.folder)
     return result
 
 
-def _marks(recipe: Recipe, dataset: Dataset) -> dict[str, str]:
-    return provenance.marks(dataset, METHODS[recipe.method].Method.supervision)
-
-
-class Clock:
-    """Wall time of the parts of a run, in seconds."""
-
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self.begun = time.monotonic()
-
-    def lap(self, name: str, seconds: float | None = None) -> None:
-        """Note the time since the last lap, or what was counted elsewhere."""
-        now = time.monotonic()
-        self.laps[name] = now - self.begun if seconds is None else float(seconds)
-        self.begun = now
+def _sweep(stored: Run) -> None:
+    """Remove what a process left that was killed when its run was whole, and not yet tidy."""
+    if checkpoint.has_state(stored.folder):
+        with suppress(StoreError), stored.lock():
+            provenance.end_sessions(stored.folder)
+            checkpoint.drop_state(stored.folder)
 
 
 def train(
-    recipe: Recipe, dataset: Dataset, pixels: Packs, stored: Run, *, device: str, say: Say
+    recipe: Recipe,
+    dataset: Dataset,
+    pixels: Packs,
+    stored: Run,
+    *,
+    held: HeldOut | None = None,
+    device: str,
+    say: Say,
+    log: Logger,
 ) -> tuple[Model, list[dict[str, float]]]:
     """Return a recipe's trained model and its curve; an untrained one where it asks for none.
 
@@ -122,15 +140,25 @@ def train(
         method.views,
         torch.device(device),
     )
-    monitor = _monitor(recipe, dataset, pixels)
+    monitor = _monitor(recipe, dataset, held, pixels)
     training = Training(model, method, batches, recipe, stored.folder, monitor=monitor, say=say)
-    curve = training.run(stored.write_curve)
+
+    def on_epoch(rows: list[dict[str, float]]) -> None:
+        stored.write_curve(rows)
+        log(rows)
+
+    curve = training.run(on_epoch)
     checkpoint.save_weights(stored.folder, model, recipe)
     return model, curve
 
 
 def build(recipe: Recipe, device: str) -> Model:
-    """Return a recipe's model as it is before training."""
+    """Return a recipe's model as it is before training.
+
+    Raises:
+        DataError: a user's file is another than the recipe's.
+    """
+    verify(recipe.backbone, recipe.backbone_digest)
     model = models.build(
         recipe.backbone,
         recipe.weights,
@@ -146,6 +174,7 @@ def build(recipe: Recipe, device: str) -> Model:
 
 def method_of(recipe: Recipe, dataset: Dataset) -> BaseMethod:
     """Return a recipe's method for a dataset; one without labels is not told C either."""
+    verify(recipe.method, recipe.method_digest)
     method: type[BaseMethod] = METHODS[recipe.method].Method
     given = {
         "n_items": len(dataset.train),
@@ -191,23 +220,20 @@ def embeddings(
 
 
 def _monitor(
-    recipe: Recipe, dataset: Dataset, pixels: Packs
+    recipe: Recipe, dataset: Dataset, held: HeldOut | None, pixels: Packs
 ) -> Callable[[Model], Mapping[str, float]] | None:
-    """Return what the curve shows after each epoch, on the test images; it selects nothing."""
+    """Return what the curve shows after each epoch: of the test images, and of the held-out ones.
+
+    It selects nothing: the last epoch is the result, and `ledger` says what selection would give.
+    """
     if recipe.monitor == "none":
         return None
-    return lambda model: scoring.evaluate(
-        *embeddings(model, recipe, dataset, pixels), [recipe.monitor]
-    )[0]
-
-
-def counts(dataset: Dataset, model: Model, n_relevant: Ints) -> dict[str, int]:
-    """Return what the result counts: images, classes, lone queries, parameters."""
-    found = {"parameters": models.parameters(model), "unanswerable": int((n_relevant == 0).sum())}
-    for name in ("train", "query", "gallery"):
-        split: Split = getattr(dataset, name)
-        found |= {f"{name}_images": len(split), f"{name}_classes": len(split.classes)}
-    return found
+    name = recipe.monitor
+    asked = {name: dataset} | ({f"validation {name}": held.asked} if held else {})
+    return lambda model: {
+        said: scoring.evaluate(*embeddings(model, recipe, whom, pixels), [name])[0][name]
+        for said, whom in asked.items()
+    }
 
 
 def score_checkpoint(
@@ -237,34 +263,7 @@ def score_checkpoint(
     checkpoint.load_weights(path, model)
     query, gallery = embeddings(model, recipe, dataset, Packs(dataset, recipe, results / "packs"))
     clock.lap("embed")
-    metrics, ranking = scoring.evaluate(query, gallery, names)
+    scores = scoring.answered(query, gallery, names)
     clock.lap("evaluate")
-    found = _result(recipe, dataset, model, metrics, ranking, [], clock, device, {})
+    found = result_of(recipe, dataset, model, scores, clock.laps, device)
     return replace(found, training="")  # what the weights saw is not known here
-
-
-def _result(
-    recipe: Recipe,
-    dataset: Dataset,
-    model: Model,
-    metrics: Mapping[str, float],
-    ranking: Ranking,
-    curve: Sequence[Mapping[str, float]],
-    clock: Clock,
-    device: str,
-    code: Mapping[str, Any],
-) -> RunResult:
-    return RunResult(
-        recipe=recipe,
-        metrics=metrics,
-        curve=curve,
-        counts=counts(dataset, model, ranking.n_relevant),
-        fingerprint=dataset.fingerprint,
-        supervision=METHODS[recipe.method].Method.supervision,
-        seconds=clock.laps,
-        environment={**environment(), **code, "device": device_name(device)},
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        training=_marks(recipe, dataset)["training images"],
-        conventions=CONVENTIONS,
-        start=model.start,
-    )

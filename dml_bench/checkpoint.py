@@ -4,15 +4,15 @@ Both are replaced atomically: whoever looks sees the old file or the new one, ne
 """
 
 import json
-import os
-import pickle
+import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import nn
 
-from dml_bench.errors import BenchError, StoreError
+from dml_bench.atomic import atomic_file, atomic_path
+from dml_bench.errors import BenchError, RunError, StoreError
 from dml_bench.types import Recipe
 
 STATE = "state.pt"
@@ -26,30 +26,59 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
     Args:
         folder: the run's.
         state: tensors, numbers, text, and lists and dictionaries of them.
+
+    Raises:
+        RunError: a weight of its "model" is not finite; what is there stays.
+        StoreError: the folder cannot be written; what is there stays.
     """
-    draft = folder / f"{STATE}.part"
-    with draft.open("wb") as file:
+    for name, weight in state["model"].items():
+        if weight.is_floating_point() and not torch.isfinite(weight).all():
+            raise RunError(
+                f"{state['key']}: {name} is no longer finite in epoch {state['epoch'] + 1}, at or"
+                f" before step {state['step']}; the state before it is kept: try a lower lr"
+            )
+    with atomic_file(folder / STATE, before=folder / BEFORE) as file:
+        _dump(state, file)
+
+
+def _dump(state: dict[str, Any], file: IO[bytes]) -> None:
+    """Write a state; torch hides what the system said under an error of its own."""
+    try:
         torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    if (folder / STATE).exists():
-        os.replace(folder / STATE, folder / BEFORE)
-    os.replace(draft, folder / STATE)
+    except RuntimeError as error:
+        under: BaseException | None = error
+        while under and not isinstance(under, OSError):
+            under = under.__context__
+        raise under or error from None
 
 
 def load_state(folder: Path) -> tuple[dict[str, Any] | None, str]:
     """Return the newest state that is whole, or None, and what a person should know about it."""
-    notes = []
+    damaged = []
     for name in (STATE, BEFORE):
         if not (folder / name).exists():
             continue
         try:
-            state = torch.load(folder / name, weights_only=True, map_location="cpu")
-        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
-            notes.append(f"{name} is damaged and was left out")
+            state = _whole(folder / name)
+        except Exception:  # a damaged file makes torch and pickle raise any kind
+            damaged.append(name)
             continue
-        return state, "; ".join(notes)
-    return None, "; ".join(notes)
+        return state, f"{STATE} is damaged: {name}, the one before it, is used" if damaged else ""
+    note = f"{' and '.join(damaged)}: damaged; the training begins anew" if damaged else ""
+    return None, note
+
+
+def _whole(path: Path) -> dict[str, Any]:
+    """Read a state, its checksums first: torch does not look at them.
+
+    Raises:
+        Exception: of any kind: it is damaged.
+    """
+    with zipfile.ZipFile(path) as parts:
+        if parts.testzip():
+            raise ValueError
+    state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    return state if state["key"] else {}
 
 
 def has_state(folder: Path) -> bool:
@@ -59,19 +88,27 @@ def has_state(folder: Path) -> bool:
 
 def drop_state(folder: Path) -> None:
     """Remove the states of a training that has ended, or is to begin anew."""
-    for name in (STATE, BEFORE, f"{STATE}.part"):
+    for name in (STATE, BEFORE):
         (folder / name).unlink(missing_ok=True)
 
 
 def save_weights(folder: Path, model: nn.Module, recipe: Recipe) -> Path:
-    """Write a model's weights with the recipe that made them; return the file."""
+    """Write a model's weights with the recipe that made them; return the file.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    path, draft = folder / WEIGHTS, folder / f"{WEIGHTS}.part"
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-    save_file(tensors, draft, metadata={"recipe": json.dumps(recipe.as_dict(beside=True))})
-    os.replace(draft, path)
-    return path
+    said = {"recipe": json.dumps(recipe.as_dict(beside=True))}
+    with atomic_path(folder / WEIGHTS) as draft:
+        try:
+            save_file(tensors, draft, metadata=said)
+        except SafetensorError as error:  # what the system says stands in its text
+            raise OSError(str(error)) from error
+    return folder / WEIGHTS
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -96,7 +133,7 @@ def read_recipe(path: Path) -> Recipe:
         )
     try:
         return Recipe.from_dict(json.loads(recipe))
-    except (ValueError, TypeError, AttributeError, BenchError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError, BenchError) as error:
         raise StoreError(
             f"{path}: expected a recipe in its metadata, found: {' '.join(str(error).split())};"
             " take the file that the run wrote"

@@ -4,17 +4,21 @@
 depend on the number of threads (seen with faiss 1.15.1), and so would NMI.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from dml_bench.errors import MetricError
-from dml_bench.neighbours import Search, by_id
+from dml_bench.neighbours import by_id
 from dml_bench.progress import Bar
+from dml_bench.search import Doubles, Search
 from dml_bench.types import Clustering, Embeddings, Floats, Ints
 
 SEEDS = (0, 1, 2)
 ITERATIONS = 20
+CLOSE = 1e-9  # more than sums in float64 differ by, of rows no longer than these
+MANY = 0.8  # share of the centres: where more moved, all points look at all of them
+PART = 1 << 22  # numbers that are summed at a time
 
 
 def kmeans(
@@ -23,6 +27,7 @@ def kmeans(
     *,
     seeds: Sequence[int] = SEEDS,
     iterations: int = ITERATIONS,
+    device: str = "cpu",
 ) -> Clustering:
     """Cluster the unit vectors once a seed, the same to the last bit on any number of threads.
 
@@ -37,6 +42,7 @@ def kmeans(
         n_clusters: 1 to N; the literature takes the number of classes.
         seeds: one repetition each.
         iterations: rounds of assigning and averaging.
+        device: where rough products are made, "cpu" or "cuda"; it changes no bit of the answer.
 
     Returns:
         assignments (S, N) int64 of 0 to `n_clusters` - 1, and the labels.
@@ -64,39 +70,107 @@ def kmeans(
         )
     order = by_id(items)
     assignments = np.empty((len(seeds), len(items)), np.int64)
-    points = items.vectors[order]
+    points = items.vectors if items.ids is None else items.vectors[order]
     with Bar("clustering", len(seeds) * iterations, delay=2.0) as bar:
         for row, seed in enumerate(seeds):
-            assignments[row, order] = _lloyd(points, n_clusters, seed, iterations, bar.advance)
+            assignments[row, order] = _lloyd(
+                points, n_clusters, seed, iterations, device, bar.advance
+            )
     return Clustering(assignments, items.labels)
 
 
 def _lloyd(
-    points: Floats, n_clusters: int, seed: int, iterations: int, done: Callable[[int], None]
+    points: Floats,
+    n_clusters: int,
+    seed: int,
+    iterations: int,
+    device: str,
+    done: Callable[[int], None],
 ) -> Ints:
     """Return the (N,) cluster of each of (N, D) points; `done` is told of each round."""
     first = np.random.default_rng(seed).permutation(len(points))[:n_clusters]
-    centres = points[np.sort(first)]
-    assigned = _assign(points, centres)
+    nearest = Nearest(points, points[np.sort(first)], device)
+    averaged = np.full(len(points), -1)  # of what the centres are the means
     for left in reversed(range(iterations)):
-        centres = _means(points, _filled(points, centres, assigned), n_clusters)
-        before, assigned = assigned, _assign(points, centres)
-        if np.array_equal(before, assigned):
+        before = nearest.assigned
+        filled = _filled(points, nearest.centres, before)
+        nearest.move(_means(points, filled, averaged, nearest.centres))
+        averaged = filled
+        if np.array_equal(before, nearest.assigned):
             done(left + 1)
             break
         done(1)
-    return assigned
+    return nearest.assigned
 
 
-def _assign(points: Floats, centres: Floats) -> Ints:
-    """Return the (N,) nearest centre of each point.
+class Nearest:
+    """The nearest centre of each point, kept while centres move: what cannot matter is skipped.
 
     The least |x - c|^2 is the greatest x.c - |c|^2 / 2, an inner product with one more dimension.
+    Each point looks at the centres that moved. Those that did not have lost to its own centre
+    before, and lose again if that did not move either, or still scores more than any of them did.
+    Only a point of which neither holds looks at all centres.
+
+    Args:
+        points: (N, D) float32.
+        centres: (C, D) float32.
+        device: where rough products are made, "cpu" or "cuda".
     """
-    half = -np.square(centres, dtype=np.float64).sum(axis=1, keepdims=True) / 2
-    wide = np.hstack([centres, half.astype(np.float32)])
-    asked = np.hstack([points, np.ones((len(points), 1), np.float32)])
-    return Search(wide, margin=2).nearest(asked, 1)[0][:, 0]
+
+    def __init__(self, points: Floats, centres: Floats, device: str = "cpu") -> None:
+        self.asked = np.hstack([points, np.ones((len(points), 1), np.float32)])
+        self.device, self.centres = device, centres
+        self.assigned = np.zeros(len(points), np.int64)  # (N,) the nearest centre
+        self.scores = np.zeros(len(points))  # (N,) with it
+        self.others = np.zeros(len(points))  # (N,) no other centre scores more
+        self._look(np.arange(len(points)))
+
+    def move(self, centres: Floats) -> None:
+        """Put the centres where they are now, and look again where that can matter."""
+        moved = np.flatnonzero((centres != self.centres).any(axis=1))
+        self.centres = centres
+        if len(moved) > MANY * len(centres):
+            self._look(np.arange(len(self.asked)))
+        elif len(moved):
+            self._look(self._compare(moved))
+
+    def _look(self, points: Ints) -> None:
+        """Let some points look at all centres."""
+        if not len(points):
+            return
+        asked = self.asked if len(points) == len(self.asked) else self.asked[points]
+        search, places, scores = self._two_best(asked, np.arange(len(self.centres)))
+        assigned = self.assigned.copy()
+        assigned[points] = places[:, 0]
+        self.scores[points] = search.exact(asked, places[:, 0])
+        self.others[points] = scores[:, 1] + CLOSE
+        self.assigned = assigned
+
+    def _compare(self, moved: Ints) -> Ints:
+        """Let all points look at the centres that moved; return those that must look at all."""
+        search, places, scores = self._two_best(self.asked, moved)
+        own_moved = np.isin(self.assigned, moved)  # then the best is among its own and the others
+        close = own_moved | (scores[:, 0] > self.scores - CLOSE)
+        best, found = scores[:, 0], moved[places[:, 0]]
+        best[close] = search.exact(self.asked[close], places[close, 0])
+        level = (best == self.scores) & (found < self.assigned)
+        wins = own_moved | (best > self.scores) | level
+        unsure = own_moved & (best <= self.others)
+        lost = np.where(wins & ~own_moved, np.maximum(self.scores, scores[:, 1]), scores[:, 1])
+        self.others = np.maximum(self.others, np.where(wins, lost, best) + CLOSE)
+        self.assigned = np.where(wins, found, self.assigned)
+        self.scores = np.where(wins, best, self.scores)
+        return np.flatnonzero(unsure)
+
+    def _two_best(self, asked: Floats, among: Ints) -> tuple[Search, Ints, Doubles]:
+        """Return the (N, 2) places of the best of some centres and scores right to CLOSE."""
+        centres = self.centres[among]
+        half = -np.square(centres, dtype=np.float64).sum(axis=1, keepdims=True) / 2
+        search = Search(np.hstack([centres, half.astype(np.float32)]), self.device, margin=2)
+        places, scores = search.nearest(asked, min(2, len(among)))
+        if len(among) == 1:
+            scores = np.hstack([scores, np.full((len(asked), 1), -np.inf)])
+        return search, places, scores
 
 
 def _filled(points: Floats, centres: Floats, assigned: Ints) -> Ints:
@@ -114,9 +188,35 @@ def _filled(points: Floats, centres: Floats, assigned: Ints) -> Ints:
     return moved
 
 
-def _means(points: Floats, assigned: Ints, n_clusters: int) -> Floats:
-    """Return the (n_clusters, D) means, summed in float64 in the order of the points."""
-    order = np.argsort(assigned, kind="stable")
-    starts = np.searchsorted(assigned[order], np.arange(n_clusters))
-    sums = np.add.reduceat(points[order].astype(np.float64), starts, axis=0)
-    return (sums / np.bincount(assigned, minlength=n_clusters)[:, None]).astype(np.float32)
+def _means(points: Floats, assigned: Ints, before: Ints, centres: Floats) -> Floats:
+    """Return the (C, D) means, summed in float64 in the order of the points.
+
+    Args:
+        points: (N, D).
+        assigned: (N,) the cluster of each.
+        before: (N,) those of which `centres` are the means: a cluster with the same points keeps
+            its own; -1 for none.
+        centres: (C, D).
+    """
+    changed = np.zeros(len(centres) + 1, bool)  # the last is that of -1
+    changed[assigned[assigned != before]] = changed[before[assigned != before]] = True
+    rows = np.flatnonzero(changed[assigned])
+    rows = rows[np.argsort(assigned[rows], kind="stable")]
+    clusters, starts, counts = np.unique(assigned[rows], return_index=True, return_counts=True)
+    means = centres.copy()
+    for part in _parts(starts, len(rows), PART // points.shape[1]):
+        first, last = starts[part][0], (*starts, len(rows))[part.stop]
+        wide = points[rows[first:last]].astype(np.float64)
+        sums = np.add.reduceat(wide, starts[part] - first, axis=0)
+        means[clusters[part]] = sums / counts[part, None]
+    return means
+
+
+def _parts(starts: Ints, end: int, most: int) -> Iterator[slice]:
+    """Yield slices of the clusters that begin at `starts`, each of about `most` points or fewer."""
+    first = 0
+    while first < len(starts):
+        last = int(np.searchsorted(starts, starts[first] + most))
+        last = max(first + 1, last)
+        yield slice(first, min(last, len(starts)))
+        first = last

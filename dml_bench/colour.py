@@ -13,19 +13,22 @@ def colour_jitter(images: Tensor, u: Tensor) -> Tensor:
 
     Args:
         images: (M, 3, H, W) float32 in [0, 1].
-        u: (M, 8) draws: four strengths, four that order the changes.
+        u: (M, 8) draws: four strengths, four that order the changes; on the processor or with the
+            images. Which images a change acts on is read where the draws are: there an
+            accelerator is not waited for.
 
     Source: torchvision's ColorJitter(.4, .4, .4, .4): factors from .6 to 1.4, hue by up to .4 of
     the circle.
     """
     factor = 1 - JITTER + 2 * JITTER * u[:, :3]
     turn = JITTER * (2 * u[:, 3] - 1)
-    strengths = torch.cat([factor, turn[:, None]], dim=1)
+    strengths = torch.cat([factor, turn[:, None]], dim=1).to(images.device, non_blocking=True)
     turns = u[:, 4:].argsort(dim=1)  # (M, 4): which change comes first, second, ...
     result = images.clone()
     for place in range(4):
         for kind, change in enumerate((_brightness, _contrast, _saturation, _hue)):
             rows = torch.nonzero(turns[:, place] == kind)[:, 0]
+            rows = rows.to(images.device, non_blocking=True)
             result[rows] = change(result[rows], strengths[rows, kind][:, None, None, None])
     return result
 

@@ -1,12 +1,11 @@
 """A model and pixels -> vectors: the centre is cut, nothing is drawn."""
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from dml_bench.augment import centre_crop
+from dml_bench.data.batches import on
 from dml_bench.data.pack import Pixels
 from dml_bench.models import Model
 from dml_bench.progress import Bar
@@ -44,18 +43,16 @@ def embed(
     with torch.inference_mode(), Bar(label, len(pixels)) as bar:
         for start in range(0, len(pixels), STEP):
             images = _centres(pixels[start : start + STEP], crop, device)
-            parts.append(_asked(ask, images, precision))
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+                parts.append(ask(images).float())  # stays there: nothing waits for an accelerator
             bar.advance(len(images))
+        vectors: Floats = torch.cat(parts).cpu().numpy()
     model.train(training)
-    return np.concatenate(parts)
+    return vectors
 
 
 def _centres(pixels: Pixels, crop: int, device: torch.device) -> Tensor:
-    chosen = centre_crop(torch.from_numpy(np.array(pixels)).to(device), crop)
-    return chosen.contiguous(memory_format=torch.channels_last).float() / 255
-
-
-def _asked(ask: Callable[[Tensor], Tensor], images: Tensor, precision: str) -> Floats:
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bf16"):
-        vectors: Floats = ask(images).float().cpu().numpy()
-    return vectors
+    """Return the (B, 3, crop, crop) uint8 middles of the images, where the model is."""
+    middles = torch.from_numpy(np.ascontiguousarray(centre_crop(pixels, crop)))
+    sent = on(device, middles)
+    return sent.contiguous(memory_format=torch.channels_last)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -18,7 +19,9 @@ PACKAGES = (
     "dml_bench",
     "torch",
     "torchvision",
+    "timm",
     "numpy",
+    "scipy",
     "faiss-cpu",
     "scikit-learn",
     "pytorch-metric-learning",
@@ -33,7 +36,8 @@ def environment() -> dict[str, Any]:
 
     Returns:
         commit and dirty (None where this is no checkout), packages, python, platform, processor,
-        bf16_flags, cores, threads, device, peak_memory_mib and the command.
+        bf16_flags, cores, threads, device, the command, peak_memory_mib and (of an accelerator)
+        peak_device_memory_mib since `forget_peaks`.
 
     Example:
         >>> environment()["python"] == platform.python_version()
@@ -54,8 +58,19 @@ def environment() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name() if gpu else "cpu",
         "peak_memory_mib": _peak_memory(),
+        **({"peak_device_memory_mib": _mib(torch.cuda.max_memory_allocated())} if gpu else {}),
         "command": command(sys.argv),
     }
+
+
+def forget_peaks() -> None:
+    """Count peak memory from now on, where the system lets a process do that: a run's own peak."""
+    import torch
+
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
 
 
 def command(arguments: Sequence[str]) -> str:
@@ -155,7 +170,14 @@ def _peak_memory() -> float | None:
     """Return the largest memory of this process in MiB, where the system counts it."""
     if sys.platform == "win32":
         return None
+    with suppress(OSError, ValueError, IndexError):
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        return _mib(1024 * int(status.partition("VmHWM:")[2].split()[0]))
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+    return _mib(peak * (1 if sys.platform == "darwin" else 1024))
+
+
+def _mib(count: int) -> float:
+    return round(count / 2**20, 1)

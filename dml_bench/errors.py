@@ -29,5 +29,9 @@ class StoreError(BenchError):
     """A run's folder that is missing, torn or from another recipe."""
 
 
+class BusyError(StoreError):
+    """A run that another process is making; who can wait for it will find it made."""
+
+
 class RunError(Exception):
     """A run that broke though its recipe was sound; the command ends with status 1."""

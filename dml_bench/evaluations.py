@@ -7,14 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dml_bench import bench, checkpoint, data, provenance, recipes, report, scoring, store
+from dml_bench import bench, checkpoint, data, outcomes, provenance, recipes, report, scoring, store
 from dml_bench.atomic import atomic_write, to_json
+from dml_bench.data.splits import hold_out
 from dml_bench.environment import device_of
-from dml_bench.errors import BenchError, RecipeError
+from dml_bench.errors import BenchError, RecipeError, StoreError
 from dml_bench.files import load_embeddings
 from dml_bench.methods import METHODS
 from dml_bench.methods.base import options
 from dml_bench.metrics import CONVENTIONS, metric
+from dml_bench.plugins import verify
 from dml_bench.results import finished_runs
 from dml_bench.runner import laid_over
 from dml_bench.terminal import formats, left_out, plain, said, say, show, show_runs
@@ -61,6 +63,8 @@ def _evaluate_file(args: argparse.Namespace) -> int:
     protocol = args.protocol or "unseen"
     names = args.metrics or scoring.default_metrics(protocol, args.k or (1, 2, 4, 8))
     found = scoring.report(query, gallery, _with_recalls(names, args), protocol)
+    for name, ties in found["ties"].items():
+        say(_of_ties(name, ties))
     frame = report.one_line({"method": args.embeddings.name, **found["metrics"]})
     for form in forms:
         if form == "json":
@@ -73,6 +77,16 @@ def _evaluate_file(args: argparse.Namespace) -> int:
         atomic_write(stem.with_name(f"{stem.name}.{ending}"), text)
     say(f"written: {stem}.json, .csv, .md")
     return 0
+
+
+def _of_ties(name: str, ties: Mapping[str, float]) -> str:
+    """Say how far the order of equal scores could move a Recall@K."""
+    shares = {what: f"{100 * share:.2f}" for what, share in ties.items()}
+    return (
+        f"ties: equal scores decide {shares['mass']} % of the queries of {name}: from"
+        f" {shares['against']} (broken against) to {shares['in_favour']} (for),"
+        f" {shares['expected']} expected"
+    )
 
 
 def _own_name(path: Path) -> str:
@@ -94,7 +108,7 @@ def _of_dataset(args: argparse.Namespace) -> list[RunResult]:
         _check(wanted, dataset)
         stored = [result for result in stored if _of_these_images(result, dataset)]
     found = [result for result in stored if _is(result.recipe, wanted)]
-    return [_rescored(result, args) for result in found or [_untrained(args, wanted)]]
+    return _all_rescored(found or [_untrained(args, wanted)], args)
 
 
 def _loaded(args: argparse.Namespace, stored: Sequence[RunResult]) -> Dataset | None:
@@ -111,7 +125,8 @@ def _loaded(args: argparse.Namespace, stored: Sequence[RunResult]) -> Dataset | 
 
 def _of_these_images(result: RunResult, dataset: Dataset) -> bool:
     """Return whether a run saw the images that are there now; say it where it did not."""
-    now = provenance.marks(dataset, result.supervision)
+    trained, _ = hold_out(dataset, result.recipe.validation, result.recipe.seed)
+    now = provenance.marks(trained, result.supervision)
     changed = provenance.difference(provenance.marks_of(result), now)
     if changed:
         left_out(f"{result.recipe.key}: {changed}")
@@ -164,14 +179,34 @@ def _untrained(args: argparse.Namespace, wanted: Mapping[str, Any]) -> RunResult
     return bench.run(recipe, dataset, args.results, device=device, say=say)
 
 
+def _all_rescored(results: Sequence[RunResult], args: argparse.Namespace) -> list[RunResult]:
+    """Return stored runs with the metrics asked for; one with torn vectors is named and left out.
+
+    Raises:
+        StoreError: the vectors of all of them are torn.
+    """
+    whole, torn = [], []
+    for result in results:
+        try:
+            whole.append(_rescored(result, args))
+        except StoreError as error:
+            torn.append(error)
+    if not whole:
+        raise torn[0]
+    for problem in torn:
+        left_out(str(problem))
+    return whole
+
+
 def _rescored(result: RunResult, args: argparse.Namespace) -> RunResult:
     """Return a stored run with the metrics asked for, computed from its embeddings."""
     query, gallery = store.Run(args.results, result.recipe).load_embeddings()
     names = args.metrics or list(result.metrics)
     if args.k and not args.metrics:
         names = [name for name in names if not name.startswith("recall@")]
-    metrics, _ = scoring.evaluate(query, gallery, _with_recalls(names, args))
-    return replace(result, metrics=metrics, conventions=CONVENTIONS)
+    metrics, _, each = scoring.answered(query, gallery, _with_recalls(names, args))
+    sure = outcomes.intervals(each, query.labels)
+    return replace(result, metrics=metrics, intervals=sure, conventions=CONVENTIONS)
 
 
 def _with_recalls(names: Sequence[str], args: argparse.Namespace) -> list[str]:
@@ -182,10 +217,7 @@ def _with_recalls(names: Sequence[str], args: argparse.Namespace) -> list[str]:
 
 def _of_checkpoint(args: argparse.Namespace) -> list[RunResult]:
     """Return a run's result as its checkpoint gives it on a dataset."""
-    recipe = replace(
-        checkpoint.read_recipe(args.checkpoint),
-        **_only_dataset(said(args, {"dataset": args.dataset})),
-    )
+    recipe = _asked_of(checkpoint.read_recipe(args.checkpoint), args)
     dataset = data.load(recipe.dataset, args.data_root)
     device = device_of(args.device)
     names = args.metrics or scoring.default_metrics(dataset.protocol, args.k or dataset.recall_at)
@@ -195,10 +227,23 @@ def _of_checkpoint(args: argparse.Namespace) -> list[RunResult]:
     ]
 
 
-def _only_dataset(wanted: dict[str, Any]) -> dict[str, Any]:
-    if others := sorted(set(wanted) - {"dataset"}):
+def _asked_of(recipe: Recipe, args: argparse.Namespace) -> Recipe:
+    """Return a checkpoint's recipe for the dataset that is asked.
+
+    A user's own code runs only where the user names it: a checkpoint may come from anybody.
+    """
+    wanted = said(args, {"dataset": args.dataset})
+    own = [n for n in ("backbone", "method") if getattr(recipe, f"{n}_digest")]
+    if others := sorted(set(wanted) - {"dataset", *own}):
         raise RecipeError(
             f"--checkpoint: expected no setting but dataset, found {others}; the checkpoint's"
             " recipe says the rest"
         )
-    return wanted
+    for name in own:
+        if name not in wanted:
+            raise RecipeError(
+                f"--checkpoint: expected your word for running code, {getattr(recipe, name)},"
+                f" found none; add --set {name}={getattr(recipe, name)}"
+            )
+        verify(wanted[name], getattr(recipe, f"{name}_digest"))
+    return replace(recipe, **wanted)

@@ -21,6 +21,7 @@ RANGES: Mapping[str, tuple[float, float]] = {  # from the first, below the secon
     "per_class": (0, 2**20),
     "epochs": (0, 2**20),
     "seed": (0, 2**31),
+    "validation": (0, 1),
     "lr": (0, 1e6),
     "momentum": (0, 1),
     "weight_decay": (0, 10),
@@ -28,6 +29,8 @@ RANGES: Mapping[str, tuple[float, float]] = {  # from the first, below the secon
 CHANNELS: Mapping[str, tuple[float, float]] = {"mean": (0, 1), "std": (0.001, 1)}
 FOLLOWS: Mapping[str, str] = {
     "weights_digest": "that follows from the weights file",
+    "backbone_digest": "that follows from the backbone's file",
+    "method_digest": "that follows from the method's file",
     "expect": "that only a suite may say",
     "source": "that only a suite may say",
 }

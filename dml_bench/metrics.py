@@ -8,15 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-import numpy as np
-import numpy.typing as npt
-
+from dml_bench import answers
 from dml_bench.agreement import Agreement
 from dml_bench.errors import MetricError
-from dml_bench.neighbours import most
+from dml_bench.plugins import is_plugin, measure
 from dml_bench.probes import linear_probe, weighted_vote
 from dml_bench.registry import unknown
-from dml_bench.types import Clustering, Ranking
+from dml_bench.types import Clustering, PerQuery, Ranking
 
 CONVENTIONS = "1"
 """Raised whenever a metric of the same name may give another number; tables never mix two."""
@@ -32,6 +30,7 @@ def recall_at_k(ranking: Ranking, k: int) -> float:
         MetricError: fewer neighbours kept than that, or no query with a right answer.
 
     Example:
+        >>> import numpy as np
         >>> from dml_bench.neighbours import rank
         >>> from dml_bench.types import Embeddings
         >>> photos = Embeddings(np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]]), np.array([4, 4, 7]))
@@ -41,8 +40,7 @@ def recall_at_k(ranking: Ranking, k: int) -> float:
     Source:
         Jégou, Douze and Schmid (TPAMI 2011) for the name; as used by Song et al. (CVPR 2016).
     """
-    depth = _deep_enough(ranking, min(k, most(ranking)), f"recall@{k}")
-    return _mean(ranking, np.asarray(ranking.hits[:, :depth].any(axis=1), np.float64))
+    return answers.recalls(ranking, k).mean()
 
 
 def r_precision(ranking: Ranking) -> float:
@@ -56,8 +54,7 @@ def r_precision(ranking: Ranking) -> float:
     Source:
         Musgrave et al., "A Metric Learning Reality Check" (ECCV 2020), section 3.2.
     """
-    found = _within_r(ranking, "r_precision").sum(axis=1, dtype=np.float64)
-    return _mean(ranking, found / _r(ranking))
+    return answers.r_precisions(ranking).mean()
 
 
 def map_at_r(ranking: Ranking) -> float:
@@ -72,13 +69,7 @@ def map_at_r(ranking: Ranking) -> float:
     Source:
         Musgrave et al., "A Metric Learning Reality Check" (ECCV 2020), section 3.2.
     """
-    hits = _within_r(ranking, "map@r")
-    total = np.zeros(len(hits))
-    found = np.zeros(len(hits), np.int64)
-    for place, hit in enumerate(hits.T, start=1):
-        found += hit
-        total += hit * (found / place)
-    return _mean(ranking, total / _r(ranking))
+    return answers.average_precisions(ranking).mean()
 
 
 def unanswerable(ranking: Ranking) -> int:
@@ -140,6 +131,8 @@ class Metric:
         depth: (k, the greatest R) -> how many neighbours it must see.
         meaning: one sentence.
         k: the depth asked for; 0 for a metric that has none.
+        per_query: of the same arguments -> what each query answered, whose mean `compute` is;
+            None for a metric that is no mean over queries.
     """
 
     name: str
@@ -148,6 +141,7 @@ class Metric:
     depth: Callable[[int, int], int]
     meaning: str
     k: int = 0
+    per_query: Callable[..., PerQuery] | None = None
 
 
 def _none(_k: int, _r: int) -> int:
@@ -165,20 +159,49 @@ def _all_relevant(_k: int, r: int) -> int:
 METRICS = {
     entry.name: entry
     for entry in (
-        Metric("recall@k", recall_at_k, "ranking", _asked, "any of the k nearest is right"),
         Metric(
-            "r_precision", r_precision, "ranking", _all_relevant, "share right of the R nearest"
+            "recall@k",
+            recall_at_k,
+            "ranking",
+            _asked,
+            "any of the k nearest is right",
+            per_query=answers.recalls,
         ),
-        Metric("map@r", map_at_r, "ranking", _all_relevant, "average precision in the R nearest"),
+        Metric(
+            "r_precision",
+            r_precision,
+            "ranking",
+            _all_relevant,
+            "share right of the R nearest",
+            per_query=answers.r_precisions,
+        ),
+        Metric(
+            "map@r",
+            map_at_r,
+            "ranking",
+            _all_relevant,
+            "average precision in the R nearest",
+            per_query=answers.average_precisions,
+        ),
         Metric("nmi", nmi, "clustering", _none, "clusters against classes, arithmetic"),
         Metric("nmi_geometric", nmi_geometric, "clustering", _none, "the same, geometric"),
         Metric("nmi_chance", nmi_chance, "clustering", _none, "nmi of clusters filled at random"),
         Metric("ami", ami, "clustering", _none, "clusters against classes, less chance"),
         Metric(
-            "knn@k", weighted_vote, "ranking", _asked, "weighted vote of the k nearest is right"
+            "knn@k",
+            weighted_vote,
+            "ranking",
+            _asked,
+            "weighted vote of the k nearest is right",
+            per_query=answers.votes,
         ),
         Metric(
-            "linear", linear_probe, "splits", _none, "logistic regression on the gallery is right"
+            "linear",
+            linear_probe,
+            "splits",
+            _none,
+            "logistic regression on the gallery is right",
+            per_query=answers.probes,
         ),
     )
 }
@@ -187,6 +210,10 @@ metric_names = tuple(METRICS)
 
 def metric(name: str) -> Metric:
     """Return the metric that `name` names, bound to its k.
+
+    Args:
+        name: of `METRICS`, or a function of the user's own, "FILE.py:function": what it is a
+            function of, its arguments say (see `plugins.measure`).
 
     Raises:
         UnknownNameError: there is none; the message lists those there are.
@@ -197,48 +224,28 @@ def metric(name: str) -> Metric:
         8
     """
     head, at, depth = name.partition("@")
-    entry = METRICS.get(name) or METRICS.get(f"{head}@k" if at else name)
+    ours = METRICS.get(name) or METRICS.get(f"{head}@k" if at else name)
+    entry = _brought(head) if is_plugin(head) else ours
     if entry is None:
         raise unknown("metric", name, METRICS)
     if not entry.name.endswith("@k"):
+        if at and is_plugin(head):
+            raise MetricError(f"{head}: expected an argument k for '@{depth}', found none; add it")
         return entry
     if not (depth.isascii() and depth.isdigit() and depth[0] != "0" and len(depth) < 19):
         raise MetricError(
             f"expected a whole number from 1 after '{head}@', found '{depth}'; write {head}@1"
         )
-    return replace(entry, name=name, k=int(depth), compute=partial(entry.compute, k=int(depth)))
+    each = partial(entry.per_query, k=int(depth)) if entry.per_query else None
+    whole = partial(entry.compute, k=int(depth))
+    return replace(entry, name=name, k=int(depth), compute=whole, per_query=each)
 
 
-def _deep_enough(ranking: Ranking, needed: int, name: str) -> int:
-    """Return `needed`, if the ranking has that many neighbours."""
-    if not 1 <= needed <= ranking.depth:
-        raise MetricError(
-            f"{name} needs {needed} neighbours, the ranking has {ranking.depth}; rank with"
-            f" k={max(needed, 1)}"
-        )
-    return needed
-
-
-def _within_r(ranking: Ranking, name: str) -> npt.NDArray[np.bool_]:
-    """Return the (Q, greatest R) hits, none beyond each query's own R."""
-    depth = _deep_enough(ranking, max(1, int(ranking.n_relevant.max())), name)
-    return ranking.hits[:, :depth] & (np.arange(depth) < ranking.n_relevant[:, None])
-
-
-def _r(ranking: Ranking) -> npt.NDArray[np.float64]:
-    """Return the (Q,) divisors: R, and 1 for the queries that are left out of the mean."""
-    return np.maximum(ranking.n_relevant, 1).astype(np.float64)
-
-
-def _mean(ranking: Ranking, values: npt.NDArray[np.float64]) -> float:
-    """Return the mean of (Q,) values over the queries with R > 0."""
-    kept = values[ranking.n_relevant > 0]
-    if not len(kept):
-        raise MetricError(
-            f"expected a query with another image of its class, found none in {len(values)};"
-            " check the labels"
-        )
-    return math.fsum(kept) / len(kept)
+def _brought(name: str) -> Metric:
+    """Return a user's metric; without a k of its own it sees as deep as the greatest R."""
+    compute, needs, has_k = measure(name)
+    depth = {True: _asked, False: _all_relevant}[has_k] if needs == "ranking" else _none
+    return Metric(f"{name}@k" if has_k else name, compute, needs, depth, "the user's own")
 
 
 def _over_seeds(clustering: Clustering, measure: Callable[[Agreement], float]) -> float:

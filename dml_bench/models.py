@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from dml_bench import weights as files
 from dml_bench.backbones import BACKBONES, backbone_names, find_builder
 from dml_bench.errors import BenchError, RecipeError
+from dml_bench.plugins import is_plugin
 from dml_bench.preprocessing import preprocessing
 from dml_bench.weights import digest
 
@@ -71,20 +72,25 @@ class Model(nn.Module):
         """Return what the backbone says, before the head.
 
         Args:
-            images: (..., 3, H, W) float32 in [0, 1].
+            images: (..., 3, H, W) float32 in [0, 1], or uint8.
 
         Returns:
             (..., width) float32, of any length.
         """
-        flat = images.reshape(-1, *images.shape[-3:])
-        features: Tensor = self.backbone((flat - self.mean) / self.std)
+        features: Tensor = self.backbone(self._normalised(images.reshape(-1, *images.shape[-3:])))
         return features.float().reshape(*images.shape[:-3], self.width)
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        """Return images less the mean, over the deviation; bytes become numbers here, once."""
+        if images.dtype == torch.uint8:
+            return images.float().div_(255).sub_(self.mean).div_(self.std)
+        return (images - self.mean) / self.std
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the unit vectors of images.
 
         Args:
-            images: (..., 3, H, W) float32 in [0, 1]; any leading axes, such as (V, B).
+            images: (..., 3, H, W) float32 in [0, 1], or uint8; any leading axes, such as (V, B).
 
         Returns:
             (..., D) float32 unit rows, under autocast too; a zero row stays zero.
@@ -112,8 +118,8 @@ def build(
     """Make a model; what of it is drawn depends on `seed` alone.
 
     Args:
-        backbone: a name of `BACKBONES`, of torchvision ("torchvision/" may stand before it), or
-            "timm/<name>".
+        backbone: a name of `BACKBONES`, of torchvision ("torchvision/" may stand before it),
+            "timm/<name>", "FILE.py:function" or "hub:FOLDER:entrypoint".
         weights: "none", "imagenet", or the path of a weights file.
         head: "linear" (PyTorch's default initialisation) or "none".
         dim: D; with head "none" it is not read.
@@ -142,7 +148,7 @@ def build(
         model = Model(network, made, dim if head == "linear" else None, mean, std)
     if weights != published:
         files.load(model, weights)
-    if weights != "none":
+    if weights != "none" or is_plugin(backbone):
         model.start = state_digest(model)
     return model
 
@@ -157,6 +163,8 @@ def width(backbone: str, crop: int) -> int:
     """
     make = find_builder(backbone)
     with torch.random.fork_rng(devices=[]):
+        if is_plugin(backbone):  # whose file may read weights
+            return _width(make("none", crop), backbone, crop)
         try:
             with torch.device("meta"):  # shapes without numbers
                 return _width(make("none", crop), backbone, crop)
@@ -164,19 +172,19 @@ def width(backbone: str, crop: int) -> int:
             return _width(make("none", crop), backbone, crop)
 
 
-def state_digest(model: Model) -> str:
+def state_digest(model: Model, *, head: bool = False) -> str:
     """Return the SHA-256 of a model's backbone, 64 hex: of its names, kinds, shapes and numbers.
 
     Asked of a model as `build` returns it, it pins published weights, of which a recipe knows only
-    the word "imagenet". The head, drawn from the seed, and the counters of batch norm, which
-    old files lack, do not count; nor do the device and the memory format.
+    the word "imagenet". The head, drawn from the seed, counts only if it is asked for; the counters
+    of batch norm, which old files lack, never do; nor do the device and the memory format.
 
     Example:
         >>> len(state_digest(build("conv4", "none", "none", 0, 32, (0, 0, 0), (1, 1, 1), seed=0)))
         64
     """
     found = hashlib.sha256()
-    for name, value in sorted(model.backbone.state_dict().items()):
+    for name, value in sorted((model if head else model.backbone).state_dict().items()):
         if not name.endswith("num_batches_tracked"):
             found.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
             plain = value.detach().cpu().contiguous().reshape(-1)

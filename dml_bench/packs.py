@@ -1,9 +1,14 @@
 """The pixels that a run looks at: packed before it begins, so that no lap counts the decoding."""
 
 from pathlib import Path
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
 
 from dml_bench.data.pack import Pixels, pack
-from dml_bench.types import Dataset, Recipe, Split
+from dml_bench.data.splits import HeldOut
+from dml_bench.types import Dataset, Ints, Recipe, Split
 
 
 class Packs:
@@ -23,8 +28,32 @@ class Packs:
             split, self.folder, self.dataset.name, fit=self.recipe.fit, resize=self.recipe.resize
         )
 
+    def cut(self, held: HeldOut) -> None:
+        """Take the pixels of what is held out, and of the rest, from one pack of both."""
+        for split, rows in held.parts:
+            self.made[id(split)] = cast(Pixels, Rows(self[held.whole], rows))
+
     def make(self) -> None:
         """Pack all that a run of the recipe looks at."""
         trained = [self.dataset.train] if self.recipe.epochs else []
         for split in (*trained, self.dataset.query, self.dataset.gallery):
             _ = self[split]
+
+
+class Rows:
+    """Some of a pack's images: what training and embedding ask of pixels, read when it is asked.
+
+    Args:
+        pixels: (N, 3, H, W) uint8.
+        rows: (M,) which of them.
+    """
+
+    def __init__(self, pixels: Pixels, rows: Ints) -> None:
+        self.pixels, self.rows = pixels, rows
+        self.shape = (len(rows), *pixels.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: slice | npt.NDArray[np.int64], /) -> Pixels:
+        return self.pixels[self.rows[index]]

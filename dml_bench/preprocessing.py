@@ -14,9 +14,12 @@ from dml_bench.backbones import (
 )
 from dml_bench.errors import DataError
 from dml_bench.foundation import FOUNDATIONS
+from dml_bench.plugins import HUB, is_plugin, said_beside
+from dml_bench.registry import unknown
 
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 HALF = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 CIFAR = {"mean": (0.4914, 0.4822, 0.4465), "std": (0.2023, 0.1994, 0.2010)}
 LITE = {
     "mean": (127 / 255, 127 / 255, 127 / 255),
@@ -67,12 +70,16 @@ def preprocessing(backbone: str, weights: str) -> dict[str, Any]:
 
 def _drawn(backbone: str) -> dict[str, Any]:
     """What a network is shown that nothing was learned with."""
+    if is_plugin(backbone):
+        return _own(backbone, HALF)
     usual: dict[str, Any] = {"pixels": PLAIN, "resnet18_cifar": CIFAR}.get(backbone, HALF)
     return usual | (_foundation_shape(backbone) if backbone in FOUNDATIONS else {})
 
 
 def _published(backbone: str) -> dict[str, Any]:
     """What a library says about the images that its weights were trained on."""
+    if is_plugin(backbone):
+        return _own(backbone, IMAGENET)
     library, _, name = backbone.rpartition("/")
     if backbone in ("pixels", "resnet18_cifar", "conv4"):  # ours: nobody publishes any
         return _drawn(backbone)
@@ -88,6 +95,16 @@ def _published(backbone: str) -> dict[str, Any]:
     if name in INCEPTIONS:  # the rescaling that `transform_input` would do after ImageNet's
         return HALF | shape
     return {"mean": tuple(preset.mean), "std": tuple(preset.std)} | shape
+
+
+def _own(backbone: str, usual: dict[str, Any]) -> dict[str, Any]:
+    """What a user's file says in `PREPROCESSING`, over what is usual."""
+    said = None if backbone.startswith(HUB) else said_beside(backbone, "PREPROCESSING")
+    known = ("mean", "std", "fit", "resize", "crop")
+    for name in said or {}:
+        if name not in known:
+            raise unknown(f"field of PREPROCESSING in {backbone}", name, known)
+    return {**usual, **(said or {})}
 
 
 def _foundation_shape(backbone: str) -> dict[str, Any]:

@@ -51,6 +51,15 @@ def weighted_vote(ranking: Ranking, k: int = 200, sigma: float = 0.1) -> float:
     Differs from the source:
         Says what becomes of equal votes; the authors' sort leaves it open.
     """
+    return float(np.mean(voted_right(ranking, k, sigma)))
+
+
+def voted_right(ranking: Ranking, k: int = 200, sigma: float = 0.1) -> npt.NDArray[np.bool_]:
+    """Return (Q,) whether each query's class wins the vote that `weighted_vote` counts.
+
+    Raises:
+        MetricError: as there.
+    """
     depth = min(k, most(ranking))
     if ranking.depth < depth or k < 1:
         raise MetricError(
@@ -61,7 +70,8 @@ def weighted_vote(ranking: Ranking, k: int = 200, sigma: float = 0.1) -> float:
     votes = np.exp((scores - scores[:, :1]) / sigma)  # less the best: a small sigma stays finite
     classes = ranking.gallery_labels[ranking.ids[:, :depth]]
     won = [_winner(row, weights) for row, weights in zip(classes, votes, strict=True)]
-    return float(np.mean(np.array(won) == ranking.query_labels))
+    right: npt.NDArray[np.bool_] = np.array(won) == ranking.query_labels
+    return right
 
 
 def _winner(classes: Ints, votes: npt.NDArray[np.float64]) -> int:
@@ -93,6 +103,15 @@ def linear_probe(train: Embeddings, test: Embeddings, *, seed: int = 0) -> float
     Differs from the source:
         The paper trains an SVM whose C, features and scaling it does not give.
     """
+    return float(np.mean(probed_right(train, test, seed=seed)))
+
+
+def probed_right(train: Embeddings, test: Embeddings, *, seed: int = 0) -> npt.NDArray[np.bool_]:
+    """Return (Q,) whether the classifier of `linear_probe` is right about each of `test`.
+
+    Raises:
+        MetricError: as there.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -112,8 +131,9 @@ def linear_probe(train: Embeddings, test: Embeddings, *, seed: int = 0) -> float
         model.fit(train.vectors[order].astype(np.float64), targets)
         guessed = model.predict(test.vectors.astype(np.float64))
         bar.advance()
-    right = np.array([numbers.get(label, -1) for label in test.labels.tolist()])
-    return float(np.mean(guessed == right))
+    wanted = np.array([numbers.get(label, -1) for label in test.labels.tolist()])
+    right: npt.NDArray[np.bool_] = guessed == wanted
+    return right
 
 
 def _numbers(labels: Ints) -> dict[int, int]:

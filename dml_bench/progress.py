@@ -5,6 +5,8 @@ import time
 from types import TracebackType
 from typing import Any
 
+from dml_bench.text import shown
+
 PLAIN_SECONDS = 20.0
 
 
@@ -24,7 +26,7 @@ class Bar:
     """
 
     def __init__(self, label: str, total: int, done: int = 0, delay: float = 0.0) -> None:
-        self.label, self.total, self.done, self.delay = label, total, done, delay
+        self.label, self.total, self.done, self.delay = shown(label), total, done, delay
         self.first = done
         self.started = self.shown = time.monotonic()
         self.watched = sys.stderr.isatty()

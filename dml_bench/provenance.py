@@ -120,9 +120,11 @@ def begin_session(folder: Path, seen: Mapping[str, str], *, resumes: bool) -> di
 def _earlier(path: Path) -> list[dict[str, Any]]:
     try:
         sessions: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return [{"commit": UNKNOWN, "dirty": None}]
-    return sessions
+        if sessions and all("commit" in session and "dirty" in session for session in sessions):
+            return [dict(session) for session in sessions]
+    except (OSError, ValueError, TypeError, RecursionError):
+        pass
+    return [{"commit": UNKNOWN, "dirty": None}]
 
 
 def _code(sessions: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,11 +1,16 @@
-"""What papers printed for the datasets of the suites: `suites/published.csv`, checked."""
+"""What papers printed for the datasets of the suites: `suites/published.csv`, checked.
+
+A user's own table has the same columns, or fewer.
+"""
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 
 from dml_bench.errors import StoreError
+from dml_bench.registry import unknown
 
 FILE = Path(__file__).parent / "suites" / "published.csv"
 
@@ -53,6 +58,7 @@ def published(dataset: str) -> list[Published]:
 
 
 COLUMNS = [field.name for field in fields(Published)]
+NEEDED = ("label", "dataset", "metric", "value")
 
 
 @cache
@@ -60,7 +66,8 @@ def read_published(path: Path) -> tuple[Published, ...]:
     """Read and check a file of published numbers.
 
     Args:
-        path: a CSV file with `COLUMNS`, values as fractions.
+        path: a CSV file with `COLUMNS`, or with those of `NEEDED` and any others of them; values
+            as fractions.
 
     Raises:
         StoreError: no such file, other columns, or a value that is no fraction.
@@ -71,15 +78,30 @@ def read_published(path: Path) -> tuple[Published, ...]:
             rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise StoreError(
-            f"{path.name}: expected published numbers, found {type(error).__name__};"
-            " install dml_bench again"
+            f"{path.name}: expected a CSV of published numbers, found {type(error).__name__};"
+            f" {'install dml_bench again' if path == FILE else 'correct the path, or the file'}"
         ) from error
-    if reader.fieldnames != COLUMNS:
-        raise StoreError(f"{path.name}: expected the columns {COLUMNS}, found {reader.fieldnames}")
-    return tuple(_row(path.name, number, row) for number, row in enumerate(rows, start=2))
+    _check_columns(path.name, reader.fieldnames or [])
+    usual = dict.fromkeys(COLUMNS, "") | {"source_key": path.stem, "source": path.name}
+    return tuple(
+        _row(path.name, number, {**usual, **row}) for number, row in enumerate(rows, start=2)
+    )
+
+
+def _check_columns(name: str, found: Sequence[str]) -> None:
+    for column in found:
+        if column not in COLUMNS:
+            raise StoreError(f"{name} line 1: {unknown('column', column, COLUMNS)}")
+    if missing := [column for column in NEEDED if column not in found]:
+        raise StoreError(
+            f"{name} line 1: expected the columns {', '.join(NEEDED)}, found"
+            f" {', '.join(found) or 'none'}; add {', '.join(missing)}"
+        )
 
 
 def _row(name: str, number: int, row: dict[str, str]) -> Published:
+    if None in row or None in row.values():
+        raise StoreError(f"{name} line {number}: expected a value a column, found more or fewer")
     try:
         value = float(row["value"])
         dim = int(row["dim"]) if row["dim"] else None

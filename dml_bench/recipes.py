@@ -19,12 +19,14 @@ from typing import Any
 import torch
 
 from dml_bench import augment, models
+from dml_bench.data.splits import hold_out
 from dml_bench.errors import MetricError, RecipeError
 from dml_bench.fields import as_kind, checked, follows, merge, parse
 from dml_bench.methods import METHODS
 from dml_bench.methods.base import BaseMethod, make, options
 from dml_bench.metrics import metric
 from dml_bench.optimisation import OPTIMISERS, rate
+from dml_bench.plugins import digest, is_plugin
 from dml_bench.registry import unknown
 from dml_bench.types import Dataset, Recipe
 
@@ -41,6 +43,7 @@ COMMON: Mapping[str, Any] = {
     "precision": "auto",
     "monitor": "none",
     "seed": 0,
+    "validation": 0.0,
     "options": {},
 }
 PROTOCOLS: Mapping[str, Mapping[str, Any]] = {
@@ -112,8 +115,9 @@ def resolve(said: Mapping[str, Any], dataset: Dataset, *, device: str = "cpu") -
     for name in said:
         if name not in known:
             raise unknown("recipe field", name, known)
-    if "weights_digest" in said:
-        raise follows("weights_digest")
+    for name in ("weights_digest", "backbone_digest", "method_digest"):
+        if name in said:
+            raise follows(name)
     said = {name: checked(name, value) for name, value in said.items()}
     if "method" not in said:
         raise RecipeError(f"expected a method, found none; there is {', '.join(METHODS)}")
@@ -122,6 +126,8 @@ def resolve(said: Mapping[str, Any], dataset: Dataset, *, device: str = "cpu") -
     fixed = method.defaults if method.supervision == "none" else _optimisation(method)
     usual = {**COMMON, **PROTOCOLS[dataset.protocol], **method.defaults, **special, **fixed}
     chosen = {**usual, **said}
+    if is_plugin(chosen["backbone"]):  # it comes with what weights it has
+        chosen["weights"] = usual["weights"] = said.get("weights", "none")
     shown = _shown(chosen["backbone"], chosen["weights"], dataset.protocol)
     values = {**usual, **shown, **said}
     values["dataset"] = said.get("dataset", dataset.name)
@@ -130,6 +136,7 @@ def resolve(said: Mapping[str, Any], dataset: Dataset, *, device: str = "cpu") -
     recipe = Recipe.from_dict({name: as_kind(name, value) for name, value in values.items()})
     _check(recipe, method)
     _check_monitor(recipe.monitor, dataset)
+    hold_out(dataset, recipe.validation, recipe.seed)  # what cannot be held out shows here
     if method.supervision == "supervised" and not dataset.train.labelled:
         raise RecipeError(
             f"method {recipe.method}: expected a label for every training image, found some"
@@ -157,6 +164,8 @@ def _fill(values: dict[str, Any], dataset: Dataset, device: str) -> None:
     if not values.get("crop"):
         values["crop"] = values["resize"] or min(dataset.train.images[0].size)
     file = Path(values["weights"])
+    for name in ("backbone", "method"):
+        values[f"{name}_digest"] = digest(values[name])
     own = values["weights"] in ("none", "imagenet")
     values["weights_digest"] = "" if own else models.digest(file)
     values["augmentation"] = "+".join(augment.parts(values["augmentation"])) or "none"
@@ -192,6 +201,11 @@ def _check_monitor(monitor: str, dataset: Dataset) -> None:
     """Refuse a metric that the dataset's own protocol cannot compute after an epoch."""
     if monitor == "none":
         return
+    if is_plugin(monitor):
+        raise RecipeError(
+            f"monitor: expected a metric of this package, found '{monitor}'; ask your own of the"
+            " finished run: dml-bench evaluate --metrics"
+        )
     try:
         wanted = metric(monitor)
     except MetricError as error:
@@ -210,6 +224,11 @@ def _check_together(recipe: Recipe, method: type[BaseMethod]) -> None:
             f"crop: expected at most the {recipe.resize} pixels of resize, found {recipe.crop};"
             " set a smaller crop or a larger resize"
         )
+    if recipe.validation and recipe.monitor == "none":
+        raise RecipeError(
+            f"validation {recipe.validation}: expected a metric to ask the held-out images, found"
+            " monitor none; set monitor=recall@1, say"
+        )
     if method.supervision == "none":
         for name, fixed in method.defaults.items():
             if getattr(recipe, name) != fixed:
@@ -222,7 +241,7 @@ def _check_together(recipe: Recipe, method: type[BaseMethod]) -> None:
             f"method {recipe.method}: expected 1 epoch or more, found {recipe.epochs};"
             " for a network without training take the method random or init"
         )
-    if recipe.method == "init" and recipe.weights == "none":
+    if recipe.method == "init" and recipe.weights == "none" and not recipe.backbone_digest:
         raise RecipeError(
             "method init: expected pretrained weights, found none; set weights, or take the"
             " method random"

@@ -10,11 +10,16 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from dml_bench import typeset
+from dml_bench import cells, typeset
 from dml_bench.atomic import atomic_write, to_json
+from dml_bench.ledger import ledger
+from dml_bench.published import Published
+from dml_bench.published import published as papers
 from dml_bench.rows import (
     COUNTS,
     HERE,
+    HIGH,
+    LOW,
     RECORD,
     TEXTS,
     Row,
@@ -27,14 +32,18 @@ from dml_bench.rows import (
     printed_rows,
     row_of,
 )
+from dml_bench.text import formula_free
 from dml_bench.types import Recipe, RunResult
 
 Frame = pd.DataFrame
-NOTE = "Metrics in per cent; with several seeds the mean ± the standard deviation over them."
 
 
 def tables(
-    results: Sequence[RunResult], records: Sequence[RunResult] = (), *, published: bool = True
+    results: Sequence[RunResult],
+    records: Sequence[RunResult] = (),
+    *,
+    published: bool = True,
+    printed: Sequence[Published] = (),
 ) -> dict[str, pd.DataFrame]:
     """Return one table a dataset and protocol, by heading.
 
@@ -42,6 +51,7 @@ def tables(
         results: of the runs made here.
         records: of the runs that the project publishes.
         published: show what papers printed as rows of their own.
+        printed: what other papers printed: a table that a user brings.
 
     Returns:
         heading -> table; the heading is the dataset, with the protocol's fingerprint where the
@@ -54,12 +64,16 @@ def tables(
         heading = dataset if names.count(dataset) == 1 else f"{dataset} (protocol {mark})"
         ours = [result for result in results if place(result) == (dataset, mark)]
         theirs = [result for result in records if place(result) == (dataset, mark)]
-        found[heading] = wide(ours, theirs, published=published)
+        found[heading] = wide(ours, theirs, published=published, printed=printed)
     return found
 
 
 def wide(
-    results: Sequence[RunResult], records: Sequence[RunResult] = (), *, published: bool = True
+    results: Sequence[RunResult],
+    records: Sequence[RunResult] = (),
+    *,
+    published: bool = True,
+    printed: Sequence[Published] = (),
 ) -> pd.DataFrame:
     """Return a line a recipe, its seeds together, and a column a metric.
 
@@ -67,6 +81,7 @@ def wide(
         results: of the runs made here; of one dataset and protocol.
         records: of the runs that the project publishes; of the same.
         published: add what papers printed; their numbers stand in columns of their own.
+        printed: added too, where it is about this dataset.
 
     Raises:
         StoreError: two datasets or protocols, a run that is there twice, or no run at all.
@@ -76,14 +91,15 @@ def wide(
     recipes += [(RECORD, group) for group in groups(records)]
     labels = labels_of([group[0].recipe for _, group in recipes])
     rows = [row_of(*both, label) for both, label in zip(recipes, labels, strict=True)]
-    rows += printed_rows(dataset) if published else []
+    rows += printed_rows(papers(dataset) if published else ())
+    rows += printed_rows(cell for cell in printed if cell.dataset == dataset)
     rows.sort(key=order)
     names = list(dict.fromkeys(name for row in rows for name in row))
     return pd.DataFrame(rows, columns=columns(names)).astype(dict.fromkeys(COUNTS, "Int64"))
 
 
 def tidy(results: Sequence[RunResult], records: Sequence[RunResult] = ()) -> pd.DataFrame:
-    """Return a line a run and metric, values as fractions."""
+    """Return a line a run and metric, values as fractions, with the run's interval over classes."""
     lines = []
     for origin, result in _with_origin(results, records):
         recipe = result.recipe
@@ -99,9 +115,10 @@ def tidy(results: Sequence[RunResult], records: Sequence[RunResult] = ()) -> pd.
             "weights": PurePath(recipe.weights).name,
             **{name: getattr(recipe, name) for name in ("dim", "crop", "batch", "epochs", "seed")},
         }
-        for metric, value in result.metrics.items():
-            expected = recipe.expect.get(metric)
-            lines.append({**about, "metric": metric, "value": value, "published": expected})
+        for metric, value in {**ledger(result), **result.metrics}.items():
+            said = {"published": recipe.expect.get(metric)}
+            said |= dict(zip((LOW, HIGH), result.intervals.get(metric, (None, None)), strict=True))
+            lines.append({**about, "metric": metric, "value": value, **said})
     return pd.DataFrame(lines)
 
 
@@ -111,8 +128,8 @@ def one_line(values: Mapping[str, Any]) -> Frame:
 
 
 def to_csv(frame: pd.DataFrame) -> str:
-    """Return comma-separated values in full precision."""
-    return frame.to_csv(index=False, lineterminator="\n")
+    """Return comma-separated values in full precision; no text in them is a formula."""
+    return frame.map(formula_free).to_csv(index=False, lineterminator="\n")
 
 
 def to_json_lines(results: Sequence[RunResult], records: Sequence[RunResult] = ()) -> str:
@@ -125,6 +142,8 @@ def to_json_lines(results: Sequence[RunResult], records: Sequence[RunResult] = (
                 "fingerprint": result.fingerprint,
                 "supervision": result.supervision,
                 "metrics": dict(result.metrics),
+                "intervals": dict(result.intervals),
+                "selection": ledger(result),
                 "recipe": _shown(result.recipe),
             }
             for origin, result in _with_origin(results, records)
@@ -134,12 +153,12 @@ def to_json_lines(results: Sequence[RunResult], records: Sequence[RunResult] = (
 
 def to_markdown(frame: pd.DataFrame, title: str = "") -> str:
     """Return a Markdown table, per cent with one decimal."""
-    return typeset.markdown(grid(frame), title, NOTE)
+    return typeset.markdown(grid(frame), title, cells.note(frame.columns))
 
 
 def to_latex(frame: pd.DataFrame, title: str = "") -> str:
     """Return a LaTeX table (booktabs), best in bold, second underlined."""
-    return typeset.latex(grid(frame), title, NOTE)
+    return typeset.latex(grid(frame), title, cells.note(frame.columns))
 
 
 def print_table(frame: pd.DataFrame, console: Console, title: str = "") -> None:
@@ -147,8 +166,8 @@ def print_table(frame: pd.DataFrame, console: Console, title: str = "") -> None:
     setup = [c for c in frame.columns if c in ("origin", *TEXTS[2:], *COUNTS, "source")]
     same = [c for c in setup if len(frame) > 1 and frame[c].nunique(dropna=False) == 1]
     said = [f"{name} {frame[name].iloc[0]}" for name in same if not pd.isna(frame[name].iloc[0])]
-    note = " ".join([NOTE, *([f"All: {', '.join(said)}."] if said else [])])
-    typeset.show(grid(frame.drop(columns=same)), console, title, note)
+    below = " ".join([cells.note(frame.columns), *([f"All: {', '.join(said)}."] if said else [])])
+    typeset.show(grid(frame.drop(columns=same)), console, title, below)
 
 
 def write(
@@ -157,6 +176,7 @@ def write(
     records: Sequence[RunResult] = (),
     *,
     published: bool = True,
+    printed: Sequence[Published] = (),
 ) -> list[Path]:
     """Write each table as CSV, Markdown and LaTeX, and all runs as results.csv and results.json.
 
@@ -170,7 +190,7 @@ def write(
         "results.csv": to_csv(tidy(results, records)),
         "results.json": to_json_lines(results, records),
     }
-    for heading, frame in tables(results, records, published=published).items():
+    for heading, frame in tables(results, records, published=published, printed=printed).items():
         name = _slug(heading)
         texts[f"{name}.csv"] = to_csv(frame)
         texts[f"{name}.md"] = to_markdown(frame, heading)
@@ -181,34 +201,9 @@ def write(
 
 
 def grid(frame: pd.DataFrame) -> typeset.Grid:
-    """Return a table's cells as print: per cent with one decimal, ± where there are seeds."""
-    names = [name for name in frame.columns if not name.endswith(" (sd)")]
-    records = frame.to_dict("records")
-    rows = [[_cell(name, record) for name in names] for record in records]
-    numeric = {at for at, name in enumerate(names) if name not in (*TEXTS, "source")}
-    marks = {}
-    for column, name in enumerate(names):
-        if name in COUNTS or column not in numeric or "chance" in name or "(diff" in name:
-            continue
-        values = {
-            at: round(100 * r[name], 1) for at, r in enumerate(records) if not pd.isna(r[name])
-        }
-        best = sorted(set(values.values()), reverse=True)
-        for at, value in values.items():
-            if len(best) > 1 and value in best[:2]:
-                marks[at, column] = "best" if value == best[0] else "second"
-    return typeset.Grid(names, rows, frozenset(numeric), marks)  # type: ignore[arg-type]
-
-
-def _cell(name: str, record: Mapping[Any, Any]) -> str:
-    value, sd = record[name], record.get(f"{name} (sd)")
-    if value is None or pd.isna(value):
-        return ""
-    if name in (*TEXTS, *COUNTS, "source"):
-        return str(value)
-    if name.endswith("(difference)"):
-        return f"{round(100 * value, 1) + 0.0:+.1f}"
-    return f"{100 * value:.1f}" + ("" if sd is None or pd.isna(sd) else f" ± {100 * sd:.1f}")
+    """Return a table's cells as print: per cent with one decimal, and the interval behind it."""
+    filled = frame.astype(object).where(frame.notna(), None)
+    return cells.grid(list(frame.columns), filled.to_dict("records"))
 
 
 def _with_origin(

@@ -23,8 +23,10 @@ KINDS: dict[str, type] = {
     "training": str,
     "conventions": str,
     "start": str,
+    "end": str,
+    "intervals": dict,
 }
-LATER = {"training": "", "conventions": "1", "start": ""}
+LATER = {"training": "", "conventions": "1", "start": "", "end": "", "intervals": {}}
 """Fields younger than the first published records, and what goes without saying there."""
 
 
@@ -99,6 +101,9 @@ def _result(values: Any) -> RunResult:
     for name, value in numbers.items():
         if type(value) not in (int, float):
             raise ValueError(f"{name} is {value!r}, no number")
+    for name, ends in values["intervals"].items():
+        if not (isinstance(ends, list) and [type(end) for end in ends] == [float, float]):
+            raise ValueError(f"the interval of {name} is {ends!r}, no two numbers")
     recipe = Recipe.from_dict(values["recipe"])
     return RunResult(**{**{name: values[name] for name in KINDS}, "recipe": recipe})
 

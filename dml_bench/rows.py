@@ -2,14 +2,16 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import PurePath
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
+from dml_bench import ledger
 from dml_bench.errors import StoreError
-from dml_bench.published import published
+from dml_bench.published import Published
+from dml_bench.statistics import over_seeds
 from dml_bench.types import Recipe, RunResult
 
 HERE, RECORD, PAPER = ORIGINS = ("here", "published run", "paper")
@@ -22,6 +24,11 @@ HIDDEN = [
     for field in fields(Recipe)
     if field.name not in IN_COLUMNS | {"options", "expect", "source"}
 ]
+
+OVER_SEEDS, LOW, HIGH = "95 %", "low", "high"
+"""Half the width of the interval over seeds; the ends of one run's, over its classes."""
+KINDS = (OVER_SEEDS, LOW, HIGH, *ledger.KINDS, "published", "difference")
+"""What stands in brackets behind a metric's name, in the order of the columns."""
 
 Row = dict[str, Any]
 
@@ -63,9 +70,7 @@ def groups(results: Sequence[RunResult]) -> list[list[RunResult]]:
         if result.recipe.key in keys:
             raise StoreError(f"a table: expected each run once, found {result.recipe.key} twice")
         keys.add(result.recipe.key)
-        values = {**result.recipe.as_dict(), "seed": None}
-        if values["weights_digest"]:
-            values["weights"] = ""
+        values = {**result.recipe.decisive(), "seed": None}
         found.setdefault(json.dumps(values, sort_keys=True), []).append(result)
     return list(found.values())
 
@@ -79,14 +84,28 @@ def row_of(origin: str, group: Sequence[RunResult], label: str) -> Row:
     for metric in group[0].metrics:
         values = [result.metrics[metric] for result in group if metric in result.metrics]
         if len(values) == len(group):
-            row[metric] = fmean(values)
-            if len(values) > 1:
-                row[f"{metric} (sd)"] = stdev(values)
+            row |= _with_interval(metric, values, group[0])
+    row = _ledger(group) | row
     for metric, expected in recipe.expect.items():
         row[f"{metric} (published)"] = expected
         if metric in row:
             row[f"{metric} (difference)"] = row[metric] - expected
     return row | ({"source": recipe.source} if recipe.source else {})
+
+
+def _with_interval(metric: str, values: Sequence[float], first: RunResult) -> Row:
+    mean, half = over_seeds(values)
+    if half is not None:
+        return {metric: mean, f"{metric} ({OVER_SEEDS})": half}
+    ends = zip((LOW, HIGH), first.intervals.get(metric, ()), strict=False)
+    return {metric: mean, **{f"{metric} ({end})": value for end, value in ends}}
+
+
+def _ledger(group: Sequence[RunResult]) -> Row:
+    """Return the mean of what each seed's selection ledger says."""
+    found = [ledger.ledger(result) for result in group]
+    names = [name for name in found[0] if all(name in one for one in found)]
+    return {name: fmean(one[name] for one in found) for name in names}
 
 
 def labels_of(recipes: Sequence[Recipe]) -> list[str]:
@@ -103,7 +122,7 @@ def labels_of(recipes: Sequence[Recipe]) -> list[str]:
         for name in HIDDEN:
             value = getattr(recipe, name)
             if any(getattr(other, name) != value for other in seen):
-                told[name] = value[:8] if name == "weights_digest" else value
+                told[name] = value[:8] if name.endswith("_digest") else value
         if recipe.head == "none" and recipe.backbone != "pixels":  # features, not an embedding
             told["head"] = "none"
         inside = ", ".join(f"{name}={_said(value)}" for name, value in told.items())
@@ -121,10 +140,10 @@ def _said(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def printed_rows(dataset: str) -> list[Row]:
+def printed_rows(printed: Iterable[Published]) -> list[Row]:
     """Return a line for each that papers printed; its numbers stand in columns of their own."""
     rows: dict[tuple[str, str], Row] = {}
-    for cell in published(dataset):
+    for cell in printed:
         about: Row = {"origin": PAPER, "method": cell.label, "source": cell.source}
         about |= {"supervision": cell.supervision, "backbone": cell.backbone, "dim": cell.dim}
         row = rows.setdefault((cell.source_key, cell.label), about)
@@ -140,16 +159,20 @@ def order(row: Row) -> tuple[Any, ...]:
 
 
 def columns(names: Sequence[str]) -> list[str]:
-    """Return the columns in reading order: set-up, our metrics, then what papers printed."""
+    """Return the columns in reading order: set-up, our metrics, then what papers printed.
+
+    What selection gives stands behind the metrics of the last epoch.
+    """
     metrics = [n for n in names if n not in (*TEXTS, *COUNTS, "source")]
     families = [re.split(r"[@ ]", name)[0] for name in metrics]
 
-    def position(name: str) -> tuple[bool, int, int, str, int]:
+    def position(name: str) -> tuple[int, int, int, str, int]:
         metric, _, kind = name.partition(" (")
         number = re.search(r"@(\d+)$", metric)
         family = families.index(re.split(r"[@ ]", metric)[0])
-        rank = {"sd)": 1, "published)": 2, "difference)": 3}.get(kind, 0)
-        return rank > 1, family, int(number[1]) if number else 0, metric, rank
+        rank = KINDS.index(kind[:-1]) + 1 if kind[:-1] in KINDS else 0
+        part = (kind[:-1] in ledger.KINDS) + 2 * (kind[:-1] in KINDS[-2:])
+        return part, family, int(number[1]) if number else 0, metric, rank
 
     ordered = sorted(metrics, key=position)
     return [*TEXTS, *COUNTS, *ordered, *(["source"] if "source" in names else [])]

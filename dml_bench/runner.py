@@ -1,6 +1,5 @@
 """A suite -> the runs that are missing; one that cannot be made does not stop the others."""
 
-import traceback
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +7,10 @@ from typing import Any
 
 from dml_bench import bench, data, recipes, suites
 from dml_bench.engine import Say
-from dml_bench.errors import BenchError, RunError
+from dml_bench.errors import BenchError, BusyError, RunError
+from dml_bench.loggers import LoggerOf, silent
 from dml_bench.methods import METHODS
+from dml_bench.text import in_short
 from dml_bench.types import Dataset, RunResult
 
 
@@ -29,11 +30,13 @@ def run_suite(
     results: Path,
     device: str = "cpu",
     say: Say = print,
+    logger: LoggerOf = silent,
 ) -> tuple[list[RunResult], list[Failure]]:
     """Make the runs of a suite that are missing.
 
     A run that cannot be made (its dataset is not there, say, or memory ends) does not stop the
-    others, and is said once.
+    others, and is said once. One that another process is making is waited for at the end: several
+    processes may work on one suite, and each run is made once.
 
     Args:
         suite: as `suites.load` read it.
@@ -42,29 +45,67 @@ def run_suite(
         results: the root of all results.
         device: "cpu" or "cuda".
         say: tells a person what happens.
+        logger: of a key -> who else is told of its epochs.
 
     Returns:
         All the suite's results, stored before or made now, and what stopped the others.
     """
-    made: list[RunResult] = []
-    failed: list[Failure] = []
-    loaded: dict[str, Dataset | BenchError] = {}
-    keys: set[str] = set()  # what is laid over all may make two entries one
-    entries = zip(suite.runs, suite.labels, suite.own, strict=True)
-    for number, (said, label, own) in enumerate(entries, start=1):
-        wanted = laid_over(said, over, own)
-        title = f"{number}/{len(suite.runs)}: {label or wanted['method']}"
+    maker = _Maker(suite, over, data_root, results, device, say, logger)
+    numbers = range(len(suite.runs))
+    for number in [number for number in numbers if not maker.make(number)]:
+        maker.make(number, wait=-1.0)
+    return [maker.made[number] for number in sorted(maker.made)], maker.failed
+
+
+class _Maker:
+    """Makes the runs of one suite, each once; remembers the datasets and what failed."""
+
+    def __init__(
+        self,
+        suite: suites.Suite,
+        over: Mapping[str, Any],
+        data_root: Path,
+        results: Path,
+        device: str,
+        say: Say,
+        logger: LoggerOf,
+    ) -> None:
+        self.suite, self.over, self.data_root = suite, over, data_root
+        self.results, self.device, self.say, self.logger = results, device, say, logger
+        self.made: dict[int, RunResult] = {}  # by the number of the entry
+        self.failed: list[Failure] = []
+        self.loaded: dict[str, Dataset | BenchError] = {}
+        self.numbers: dict[str, int] = {}  # by key: what is laid over all may make two entries one
+
+    def make(self, number: int, *, wait: float = 0.0) -> bool:
+        """Make an entry's run, if it is missing; return False where another process is at it."""
+        said, label = self.suite.runs[number], self.suite.labels[number]
+        wanted = laid_over(said, self.over, self.suite.own[number])
+        title = f"{number + 1}/{len(self.suite.runs)}: {label or wanted['method']}"
         try:
-            dataset = _loaded(wanted["dataset"], data_root, loaded)
-            recipe = recipes.resolve(wanted, dataset, device=device)
-            if recipe.key not in keys:
-                keys.add(recipe.key)
-                result = bench.run(recipe, dataset, results, device=device, say=say, title=title)
-                made.append(result)
+            self._make(wanted, number, title, wait)
+        except BusyError:
+            self.say(f"another process makes run {title}; coming back to it")
+            return False
         except Exception as error:
-            failed.append(_failure(wanted, label, error))
-            say(f"not run: {failed[-1].line}")
-    return made, failed
+            self.failed.append(_failure(wanted, label, error))
+            self.say(f"not run: {self.failed[-1].line}")
+        return True
+
+    def _make(self, wanted: dict[str, Any], number: int, title: str, wait: float) -> None:
+        dataset = _loaded(wanted["dataset"], self.data_root, self.loaded)
+        recipe = recipes.resolve(wanted, dataset, device=self.device)
+        if self.numbers.setdefault(recipe.key, number) == number:
+            self.made[number] = bench.run(
+                recipe,
+                dataset,
+                self.results,
+                device=self.device,
+                say=self.say,
+                title=title,
+                wait=wait,
+                logger=self.logger,
+            )
 
 
 def laid_over(
@@ -96,11 +137,7 @@ def _failure(wanted: Mapping[str, Any], label: str, error: Exception) -> Failure
     name = f"{wanted['dataset']} {label or wanted['method']}"
     if isinstance(error, BenchError | RunError):
         return Failure(f"{name}: {error}", 2 if isinstance(error, BenchError) else 1)
-    at = traceback.extract_tb(error.__traceback__)[-1]
-    text = " ".join(str(error).split())
-    return Failure(
-        f"{name}: {type(error).__name__}: {text} ({Path(at.filename).name}:{at.lineno})", 1
-    )
+    return Failure(f"{name}: {in_short(error)}", 1)
 
 
 def _loaded(name: str, root: Path, loaded: dict[str, Dataset | BenchError]) -> Dataset:

@@ -1,6 +1,7 @@
 """Any vectors in, every metric out: one search, one clustering, a dictionary."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from dml_bench.errors import MetricError
 from dml_bench.files import as_array, load_embeddings, paired
 from dml_bench.metrics import Metric, metric, unanswerable
 from dml_bench.neighbours import rank
-from dml_bench.types import Clustering, Embeddings, Ranking
+from dml_bench.ties import recall_ties
+from dml_bench.types import Clustering, Embeddings, PerQuery, Ranking
 
 __all__ = ["default_metrics", "evaluate", "load_embeddings", "report", "score"]
 
@@ -47,7 +49,9 @@ def score(
             recalls and clusters with "seen".
 
     Returns:
-        {"metrics": {name: fraction}, "counts": {name: number}, "protocol": {what: how}}.
+        {"metrics": {name: fraction}, "counts": {name: number}, "ties": {name: {which: fraction}},
+        "protocol": {what: how}}. "ties" holds each Recall@K that the order of exactly equal scores
+        could change, with the fields of `ties.RecallTies`; it is empty where there is none.
 
     Raises:
         EmbeddingsError: vectors or labels that nothing can be computed from.
@@ -114,6 +118,7 @@ def report(
     return {
         "metrics": values,
         "counts": counts(query, ranking),
+        "ties": tied(query, gallery, ranking, names),
         "protocol": {"classes": protocol, **conventions(query, ranking, names)},
     }
 
@@ -142,6 +147,21 @@ def evaluate(
         >>> evaluate(photos, photos, ["recall@1", "ami"])[0]
         {'recall@1': 1.0, 'ami': 1.0}
     """
+    values, ranking, _ = answered(query, gallery, names)
+    return values, ranking
+
+
+def answered(
+    query: Embeddings, gallery: Embeddings, names: Sequence[str]
+) -> tuple[dict[str, float], Ranking, dict[str, PerQuery]]:
+    """Compute what `evaluate` does, and say what each query answered.
+
+    Returns:
+        The values, the ranking, and for each metric that is a mean over queries what it is of.
+
+    Raises:
+        UnknownNameError, MetricError: as `evaluate`.
+    """
     wanted = [metric(name) for name in names]
     if query is gallery and (apart := [m.name for m in wanted if m.needs == "splits"]):
         raise MetricError(
@@ -152,7 +172,12 @@ def evaluate(
     needs: dict[str, tuple[Any, ...]] = {"ranking": (ranking,), "splits": (gallery, query)}
     if any(m.needs == "clustering" for m in wanted):
         needs["clustering"] = (_clustered(query),)
-    return {m.name: m.compute(*needs[m.needs]) for m in wanted}, ranking
+    each = {m.name: m.per_query(*needs[m.needs]) for m in wanted if m.per_query}
+    values = {
+        m.name: each[m.name].mean() if m.name in each else m.compute(*needs[m.needs])
+        for m in wanted
+    }
+    return values, ranking, each
 
 
 def default_metrics(protocol: str, recall_at: Sequence[int]) -> list[str]:
@@ -168,6 +193,15 @@ def default_metrics(protocol: str, recall_at: Sequence[int]) -> list[str]:
     if protocol == "seen":
         return ["knn@200", "linear", *recalls, *CLUSTERING]
     raise MetricError(f"expected protocol 'unseen' or 'seen', found '{protocol}'; say one of them")
+
+
+def tied(
+    query: Embeddings, gallery: Embeddings, ranking: Ranking, names: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Return what ties could make of each Recall@K; nothing of those that they cannot change."""
+    recalls = [m for m in map(metric, names) if m.name.startswith("recall@")]
+    found = {m.name: recall_ties(query, gallery, ranking, m.k) for m in recalls}
+    return {name: asdict(ties) for name, ties in found.items() if ties.mass}
 
 
 def counts(query: Embeddings, ranking: Ranking) -> dict[str, int]:
@@ -211,5 +245,6 @@ def _depth(query: Embeddings, gallery: Embeddings, wanted: Sequence[Metric]) -> 
         none.astype(np.int64), none.astype(np.float32), query.labels, gallery.labels, alone
     )
     most_relevant = int(unsearched.n_relevant.max())
-    needed = max([1, *(m.depth(m.k, most_relevant) for m in wanted)])
+    depths = [m.depth(m.k, most_relevant) + m.name.startswith("recall@") for m in wanted]
+    needed = max([1, *depths])  # one beyond a recall's: is its last place shared?
     return max(1, min(needed, len(gallery) - alone))

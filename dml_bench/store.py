@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
-from dml_bench.atomic import atomic_file, to_json, unwritable
+from dml_bench.atomic import atomic_file, to_json
 from dml_bench.atomic import atomic_write as atomic_write
 from dml_bench.environment import environment as environment
 from dml_bench.errors import BenchError, StoreError
+from dml_bench.locks import alone
 from dml_bench.results import KINDS, read_result
 from dml_bench.types import Embeddings, Ranking, Recipe, RunResult
+
+NOTES = ("recipe.json", "sessions.json", "curve.jsonl")
+"""What a run writes before there is anything of worth in its folder."""
 
 
 class Run:
@@ -53,25 +56,13 @@ class Run:
             wait: seconds to wait for another process; below zero waits for ever.
 
         Raises:
-            StoreError: another process holds the folder, or nothing can be written there.
+            BusyError: another process holds the folder.
+            StoreError: nothing can be written there.
         """
-        lock = FileLock(self.folder / ".lock")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=wait)
-        except Timeout as error:
-            raise StoreError(
-                f"{self.folder.name}: expected to be alone, found another process at work on this"
-                " run; wait for it or stop it"
-            ) from error
-        except OSError as error:
-            raise unwritable(self.folder, error) from error
-        try:
+        with alone(self.folder / ".lock", wait=wait, notes=NOTES):
             for left in self.folder.glob(".*.tmp"):  # by a process that was killed
                 left.unlink(missing_ok=True)
             yield
-        finally:
-            lock.release()
 
     def begin(self) -> None:
         """Write `recipe.json`, with what stands beside the key."""

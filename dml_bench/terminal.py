@@ -10,6 +10,7 @@ from rich.console import Console
 from dml_bench import recipes, report
 from dml_bench.errors import RecipeError
 from dml_bench.registry import unknown
+from dml_bench.text import visible
 from dml_bench.types import RunResult
 
 FORMATS = ("table", "csv", "md", "json", "tex")
@@ -79,7 +80,8 @@ def show_runs(
 
 def say(line: str) -> None:
     """Tell a person something that is no result."""
-    print(line, file=sys.stderr, flush=True)
+    for part in line.split("\n"):
+        print(visible(part), file=sys.stderr, flush=True)
 
 
 def left_out(line: str) -> None:

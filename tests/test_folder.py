@@ -76,7 +76,7 @@ def test_only_name_listing_and_protocol_are_needed(mine):
 
 def test_with_seen_classes_the_gallery_is_the_training_images(mine):
     rewrite(mine / "dataset.toml", '"unseen"', '"seen"')
-    rewrite(mine / "labels.csv", "9007199254740993", "7")
+    rewrite(mine / "labels.csv", "9007199254740993,cat", "7,bee")
     found = folder.load(mine)
     assert found.gallery is found.train
 
@@ -146,7 +146,7 @@ LISTING_FAULTS = {
     "a path upwards": ("b/1.png", "../1.png", r"inside the dataset's folder, found '../1.png'"),
     "a path from the root": ("b/1.png", "/etc/1.png", "inside the dataset's folder, found '/etc"),
     "no path": ("b/1.png", "", "inside the dataset's folder, found ''"),
-    "a class on both sides": ("9007199254740993", "7", "no class in both train and test, found 1"),
+    "a class on both sides": ("9007199254740993,cat", "7,bee", "no class in both train and test"),
 }
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from dml_bench import report, typeset
 from dml_bench.errors import StoreError
+from dml_bench.text import visible
 from dml_bench.types import Recipe, RunResult
 
 RECIPE = Recipe(
@@ -65,18 +66,79 @@ def printed(frame, name):
     return [row[list(grid.header).index(name)] for row in grid.rows]
 
 
-def test_seeds_are_one_row_with_their_mean_and_deviation():
+def test_seeds_are_one_row_with_their_mean_and_interval():
     runs = [run_of(seed=s, metrics={"recall@1": v}) for s, v in enumerate((0.4, 0.5, 0.6))]
     frame = report.wide(runs)
     assert column(frame, "recall@1") == [pytest.approx(0.5)]
-    assert column(frame, "recall@1 (sd)") == [pytest.approx(0.1)]  # of (-.1, 0, .1) over n - 1
+    half = 4.302653 * 0.1 / 3**0.5  # Student's t at 2 degrees of freedom, deviation of (-.1, 0, .1)
+    assert column(frame, "recall@1 (95 %)") == [pytest.approx(half, abs=1e-6)]
     assert column(frame, "seeds") == [3]
-    assert printed(frame, "recall@1") == ["50.0 ± 10.0"]
+    assert printed(frame, "recall@1") == ["50.0 ± 24.8"]
+    assert "With several seeds the mean ± half its 95 % interval" in report.to_markdown(frame)
+
+
+def test_one_run_shows_the_interval_over_its_classes_in_brackets():
+    runs = [replace(run_of(), intervals={"recall@1": [0.41, 0.583]}), run_of(epochs=2)]
+    frame = report.wide(runs)
+    assert sorted(printed(frame, "recall@1")) == ["50.0", "50.0 [41.0, 58.3]"]
+    assert column(frame, "recall@1 (low)") in ([0.41, None], [None, 0.41])
+    said = report.to_markdown(frame)
+    assert "one run's 95 % interval over its test classes" in said
+    assert "With several seeds" not in said
+    assert report.tidy(runs)[["low", "high"]].dropna().values.tolist() == [[0.41, 0.583]]
+
+
+def test_with_several_seeds_the_interval_is_over_them():
+    runs = [replace(run_of(seed=s), intervals={"recall@1": [0.4, 0.6]}) for s in (0, 1)]
+    assert "recall@1 (low)" not in report.wide(runs)
+
+
+def monitored(seed, *rows, held=True):
+    curve = [
+        {"epoch": n, "recall@1": test} | ({"validation recall@1": other} if held else {})
+        for n, (test, other) in enumerate(rows, start=1)
+    ]
+    run = run_of(seed=seed, monitor="recall@1", metrics={"recall@1": rows[-1][0]})
+    return replace(run, curve=curve)
+
+
+def test_the_ledger_stands_in_columns_of_its_own():
+    runs = [
+        monitored(0, (0.5, 0.3), (0.7, 0.4), (0.6, 0.5), (0.55, 0.1)),
+        monitored(1, (0.5, 0.3), (0.5, 0.3), (0.5, 0.3), (0.45, 0.3)),  # the first of equals
+    ]
+    (row,) = report.wide(runs).to_dict("records")
+    assert row["recall@1"] == pytest.approx((0.55 + 0.45) / 2)
+    assert row["recall@1 (selected)"] == pytest.approx((0.6 + 0.5) / 2)
+    assert row["recall@1 (best on test)"] == pytest.approx((0.7 + 0.5) / 2)
+    assert row["recall@1 (inflation over selected)"] == pytest.approx((0.1 + 0) / 2)
+    assert row["recall@1 (inflation over last)"] == pytest.approx((0.15 + 0.05) / 2)
+    frame = report.wide(runs)
+    assert printed(frame, "recall@1 (inflation over last)") == ["+10.0"]
+    assert "(best on test) that of the epoch which the answers chose" in report.to_markdown(frame)
+
+
+def test_without_held_out_images_nothing_was_selected():
+    names = list(report.wide([monitored(0, (0.7, 0), (0.6, 0), held=False)]).columns)
+    assert names[-3:] == ["recall@1", "recall@1 (best on test)", "recall@1 (inflation over last)"]
+
+
+def test_nobody_wins_at_looking_at_the_answers():
+    runs = [
+        replace(
+            monitored(0, (0.9, 0.1), (v, 0.1)),
+            recipe=replace(monitored(0, (0.9, 0.1)).recipe, epochs=n),
+        )
+        for n, v in enumerate((0.2, 0.4))
+    ]
+    grid = report.grid(report.wide(runs))
+    marked = {grid.header[column] for _, column in grid.marks}
+    assert marked == {"recall@1"}
 
 
 def test_one_seed_has_no_deviation():
     frame = report.wide([run_of()])
-    assert "recall@1 (sd)" not in frame
+    assert "recall@1 (95 %)" not in frame
     assert printed(frame, "recall@1") == ["50.0"]
 
 
@@ -243,7 +305,8 @@ def test_hostile_names_stay_in_their_cell():
 def test_csv_survives_hostile_names():
     frame = report.wide([run_of(method=HOSTILE, options={})])
     back = pd.read_csv(io.StringIO(report.to_csv(frame)))
-    assert back["method"].tolist() == [HOSTILE]
+    assert back["method"].tolist() == [visible(HOSTILE)]
+    assert "\x1b" not in report.to_csv(frame)
     assert back["recall@1"].tolist() == [0.5]
 
 

@@ -1,16 +1,21 @@
 """Batches: which images a step sees, and in which views. Decided by (seed, epoch) alone."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dml_bench import augment, draws
 from dml_bench.data.pack import Pixels
 from dml_bench.errors import RecipeError
 from dml_bench.types import Batch, Floats, Ints, Recipe
+
+SHARE = 0.5  # of an accelerator's free memory that a dataset's pixels may take
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class Batches:
         self.pixels, self.labels, self.recipe = pixels, labels, recipe
         self.views, self.device = views, device
         _check(pixels, labels, recipe)
+        self.source = _source(pixels, device)
 
     def __len__(self) -> int:
         """Return the steps of an epoch; a last batch that is not full is left out."""
@@ -98,13 +104,41 @@ class Batches:
             name: drawn[rows].swapaxes(0, 1).reshape(len(pictures), -1)
             for name, drawn in tables.tables.items()
         }
-        pixels = torch.from_numpy(self.pixels[pictures]).to(self.device, non_blocking=True)
-        images = augment.apply(pixels, chosen, self.recipe.crop)
-        ids = torch.from_numpy(rows).to(self.device)
-        labels = (
-            None if self.labels is None else torch.from_numpy(self.labels[rows]).to(self.device)
+        images = augment.apply(*self._shown(pictures, chosen))
+        labels = None if self.labels is None else torch.from_numpy(self.labels[rows])
+        return Batch(
+            images.view(self.views, size, *images.shape[1:]),
+            on(self.device, torch.from_numpy(rows)),
+            labels if labels is None else on(self.device, labels),
         )
-        return Batch(images.view(self.views, size, *images.shape[1:]), ids, labels)
+
+    def _shown(self, pictures: Ints, tables: Mapping[str, Floats]) -> tuple[Any, ...]:
+        """Return what `augment.apply` takes: all images with rows, or those of a batch alone."""
+        if self.source is None:
+            pixels = on(self.device, torch.from_numpy(self.pixels[pictures]))
+            return pixels, tables, self.recipe.crop
+        return self.source, tables, self.recipe.crop, on(self.device, torch.from_numpy(pictures))
+
+
+def on(device: torch.device, tensor: Tensor) -> Tensor:
+    """Return a tensor on a device; an accelerator fetches it while the processor goes on."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def _source(pixels: Pixels, device: torch.device) -> Tensor | None:
+    """Return all pixels where the batches are made; None where they do not fit an accelerator.
+
+    Nor are those copied that are some rows of a pack (`packs.Rows`).
+    """
+    if not isinstance(pixels, np.ndarray):
+        return None
+    if device.type == "cuda" and pixels.nbytes > SHARE * torch.cuda.mem_get_info(device)[0]:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # read-only, and only read
+        return torch.from_numpy(pixels).to(device)
 
 
 def _check(pixels: Pixels, labels: Ints | None, recipe: Recipe) -> None:

@@ -2,8 +2,10 @@
 
 import csv
 import os
+import posixpath
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from dml_bench.types import Dataset, Split
 
 NEEDED = ("path", "label", "split")
 SPLITS = ("train", "test")
+NUMBER = re.compile(r"\s*[+-]?[0-9]{1,40}\s*")
 COUNTS = ("images", "train_images", "train_classes", "test_images", "test_classes")
 KINDS: Mapping[str, type] = {"recall_at": list, "expect": dict}
 
@@ -114,7 +117,7 @@ def read(path: Path) -> Said:
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: expected TOML, found: {error}; correct the file") from None
     known = [f.name for f in fields(Said)]
     for name in table:
@@ -126,6 +129,11 @@ def read(path: Path) -> Said:
     for name, value in table.items():
         _check_kind(path, name, value)
     _check_numbers(path, table)
+    if Path(table["listing"]).name != table["listing"]:
+        raise DataError(
+            f"{path}: expected listing to name a file beside it, found '{table['listing']}'; move"
+            " it there"
+        )
     return Said(**{**table, "recall_at": tuple(table.get("recall_at", Said.recall_at))})
 
 
@@ -163,16 +171,31 @@ def _listed(path: Path) -> _Listed:
         if row["split"] not in SPLITS:
             raise _row_error(path, line, "split train or test", row["split"])
         paths[row["split"]].append(row["path"])
-        labels[row["split"]].append(_label(path, line, row["label"]))
-        if row.get("class_name"):
-            names[labels[row["split"]][-1]] = row["class_name"]
+        label = _label(path, line, row["label"])
+        labels[row["split"]].append(label)
+        name = row.get("class_name") or names.get(label, "")
+        if names.setdefault(label, name) != name:
+            raise _row_error(path, line, f"class_name '{names[label]}' as before", name)
     both = set(paths["train"]) & set(paths["test"])
     if both:
         raise DataError(
             f"{path}: expected each image in one split, found {len(both)} in both (first:"
             f" '{min(both)}'); list each image once"
         )
-    return _Listed(paths, labels, names)
+    _be_one_name_each(path, [*paths["train"], *paths["test"]])
+    return _Listed(paths, labels, {label: name for label, name in names.items() if name})
+
+
+def _be_one_name_each(listing: Path, paths: Sequence[str]) -> None:
+    """Refuse one file under two names: "a.png" and "./a.png"."""
+    names: dict[str, str] = {}
+    for path in paths:
+        first = names.setdefault(posixpath.normpath(path), path)
+        if first != path:
+            raise DataError(
+                f"{listing}: expected one name for each image, found '{first}' and '{path}'; list"
+                " it once"
+            )
 
 
 def _splits(folder: Path, listing: str) -> tuple[Split, Split]:
@@ -196,9 +219,13 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             rows = [(reader.line_num, row) for row in reader]
-            columns = reader.fieldnames or []
+            columns = list(reader.fieldnames or [])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: expected a CSV file, found: {error}") from None
+    if twice := sorted(name for name in set(columns) if columns.count(name) > 1):
+        raise DataError(
+            f"{path}, line 1: expected each column once, found '{twice[0]}' twice; rename one"
+        )
     missing = [name for name in NEEDED if name not in columns]
     if missing:
         raise DataError(
@@ -212,10 +239,9 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 
 def _label(path: Path, line: int, text: str) -> int:
-    try:
-        label = int(text)
-    except ValueError:
-        raise _row_error(path, line, "a whole number as label", text) from None
+    if not NUMBER.fullmatch(text):  # int() would read "1_0" as 10
+        raise _row_error(path, line, "a whole number as label", text)
+    label = int(text)
     if not -(2**63) < label < 2**63:
         raise _row_error(path, line, "a label that fits 64 bits", text)
     return label

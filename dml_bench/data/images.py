@@ -2,6 +2,9 @@
 
 import hashlib
 import os
+import struct
+import warnings
+import zlib
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -13,8 +16,17 @@ from PIL import Image, ImageOps
 from dml_bench.errors import DataError
 from dml_bench.types import Images, Ints
 
-BROKEN = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-"""What Pillow raises for a file that is no image, or only a part of one."""
+BROKEN = (
+    *(OSError, ValueError, SyntaxError, EOFError, TypeError, KeyError, IndexError),
+    *(AttributeError, OverflowError, MemoryError, NotImplementedError, struct.error, zlib.error),
+    *(Image.DecompressionBombError, Image.DecompressionBombWarning),
+)
+"""What Pillow raises for a file that is no image, only a part of one, or larger than can be."""
+LARGEST = 89_478_485
+"""Pixels of an image: a quarter of a gigabyte of three bytes, where Pillow warns of a bomb."""
+LONGEST = 1024
+"""How much longer than wide an image may be: resized, a strip would grow beyond memory."""
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # refused here
 
 
 class Files:
@@ -40,19 +52,30 @@ class Files:
         path = self.root / self.paths[index]
         try:
             with Image.open(path) as image:
+                _be_of_reason(image.width, image.height)
                 return to_rgb(ImageOps.exif_transpose(image))
         except BROKEN as error:
             raise DataError(
-                f"{path}: expected an image, found: {error}; bring the file anew"
+                f"{path}: expected an image, found: {error or type(error).__name__}; bring the file"
+                " anew"
             ) from error
 
     def signature(self) -> str:
         """Return a hash of the paths, sizes and times."""
         digest = hashlib.sha256()
         for path in self.paths:
-            about = (self.root / path).stat()
+            about = self._about(path)
             digest.update(f"{path}\t{about.st_size}\t{about.st_mtime_ns}\n".encode())
         return digest.hexdigest()
+
+    def _about(self, path: str) -> os.stat_result:
+        try:
+            return (self.root / path).stat()
+        except OSError as error:  # a link that leads nowhere
+            raise DataError(
+                f"{self.root / path}: expected an image, found: {error.strerror}; bring the file"
+                " anew"
+            ) from error
 
 
 class Array:
@@ -136,6 +159,12 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if "transparency" in image.info:
         image = image.convert("RGBA")
     return image.convert("RGB")
+
+
+def _be_of_reason(width: int, height: int) -> None:
+    """Refuse, before a pixel is decoded, an image that would take all memory."""
+    if width * height > LARGEST or max(width, height) > LONGEST * min(width, height):
+        raise ValueError(f"{width:,} x {height:,} pixels, which is beyond reason")
 
 
 def _stay_inside(root: Path, paths: Sequence[str]) -> None:

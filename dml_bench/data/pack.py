@@ -16,6 +16,7 @@ from PIL import Image
 
 from dml_bench.atomic import unwritable
 from dml_bench.errors import DataError, StoreError
+from dml_bench.locks import alone
 from dml_bench.progress import Bar
 from dml_bench.types import Split
 
@@ -47,12 +48,27 @@ def pack(split: Split, folder: Path, name: str, *, fit: str, resize: int) -> Pix
     digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:12]
     slug = "".join(c if c.isalnum() or c in "_.-" else "_" for c in f"{name}-{split.name}")
     home = folder / f"{slug}-{resize or 'native'}-{digest}"
-    if not (home / "manifest.json").exists():
-        try:
-            _write(split, home, made_from, _fitting(fit, resize))
-        except OSError as error:
-            raise unwritable(home, error) from error
+    lock = folder / f".{home.name}.lock"  # else two processes decode the same images
+    if not (home / "manifest.json").exists() or lock.exists():  # by a process that was killed
+        with alone(lock):
+            _make(split, home, made_from, _fitting(fit, resize))
     return _read(home)
+
+
+def _make(
+    split: Split,
+    home: Path,
+    made_from: dict[str, object],
+    fitting: Callable[[Image.Image], Image.Image],
+) -> None:
+    for left in home.parent.glob(f"{home.name}.*.part"):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    if (home / "manifest.json").exists():
+        return
+    try:
+        _write(split, home, made_from, fitting)
+    except OSError as error:
+        raise unwritable(home, error) from error
 
 
 def _made_from(split: Split, fit: str, resize: int) -> dict[str, object]:
@@ -101,9 +117,8 @@ def _write(
         pixels.flush()
         manifest = {**made_from, "shape": list(shape)}
         (draft / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-        if not (home / "manifest.json").exists():  # another process may have been faster
-            shutil.rmtree(home, ignore_errors=True)  # what an unfinished write left
-            draft.rename(home)
+        shutil.rmtree(home, ignore_errors=True)  # what an unfinished write left
+        draft.rename(home)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

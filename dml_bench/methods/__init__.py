@@ -1,8 +1,45 @@
-"""Methods: one file each, registered here by its name."""
+"""Methods: one file each, registered here by its name; or a file of the user's."""
 
+import inspect
+from types import SimpleNamespace
+from typing import Any
+
+from dml_bench.errors import DataError
+from dml_bench.plugins import is_plugin, part
 from dml_bench.registry import Catalogue
 
-METHODS = Catalogue(
+
+class Methods(Catalogue):
+    """The methods by name; "FILE.py" and "FILE.py:Class" name a user's own."""
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or (isinstance(name, str) and is_plugin(name))
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the module of a method; of a user's own what holds its `Method`.
+
+        Raises:
+            UnknownNameError: no such method.
+            DataError: a file that holds no method.
+        """
+        return _own(name) if is_plugin(name) else super().__getitem__(name)
+
+
+def _own(name: str) -> SimpleNamespace:
+    from dml_bench.methods.base import GIVEN, BaseMethod  # torch, when it is used
+
+    found = part(name, usual="Method")
+    if not (isinstance(found, type) and issubclass(found, BaseMethod)):
+        raise DataError(f"{name}: expected a class Method(BaseMethod), found {found!r}; write one")
+    for option in list(inspect.signature(found.__init__).parameters.values())[1:]:
+        if option.default is option.empty and option.name not in GIVEN:
+            raise DataError(
+                f"{name}: expected a default for the option '{option.name}', found none; give one"
+            )
+    return SimpleNamespace(Method=found, __doc__=found.__doc__ or "")
+
+
+METHODS = Methods(
     "method",
     "dml_bench.methods",
     # no training

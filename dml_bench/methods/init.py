@@ -12,4 +12,4 @@ class Method(BaseMethod):
     """Pretrained weights and no training."""
 
     supervision = "none"
-    defaults = {"epochs": 0, "augmentation": "none"}  # noqa: RUF012
+    defaults = {"epochs": 0, "augmentation": "none", "validation": 0.0}  # noqa: RUF012

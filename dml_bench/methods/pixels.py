@@ -17,4 +17,5 @@ class Method(BaseMethod):
         "head": "none",
         "epochs": 0,
         "augmentation": "none",
+        "validation": 0.0,
     }

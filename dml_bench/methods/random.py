@@ -11,4 +11,9 @@ class Method(BaseMethod):
     """Random weights and no training."""
 
     supervision = "none"
-    defaults = {"weights": "none", "epochs": 0, "augmentation": "none"}  # noqa: RUF012
+    defaults = {  # noqa: RUF012
+        "weights": "none",
+        "epochs": 0,
+        "augmentation": "none",
+        "validation": 0.0,
+    }

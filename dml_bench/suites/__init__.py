@@ -112,7 +112,7 @@ def _read(path: Path, above: tuple[Path, ...]) -> Suite:
 def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise RecipeError(f"{path.name}: expected a suite in TOML, found: {reason}") from error
 
@@ -132,12 +132,12 @@ def _expand(file: str, where: str, defaults: Any, table: Any) -> list[dict[str, 
     seeds = run.pop("seeds", None)
     if seeds is None:
         return [run]
+    if bad := [seed for seed in seeds if type(seed) is not int or seed < 0]:
+        raise RecipeError(f"{file}, {where}: expected seeds of 0 or more, found {bad[0]!r}")
     if "seed" in table or not seeds or len(set(seeds)) != len(seeds):
         raise RecipeError(
             f"{file}, {where}: expected either `seed` or different `seeds`, found {seeds}"
         )
-    if bad := [seed for seed in seeds if type(seed) is not int or seed < 0]:
-        raise RecipeError(f"{file}, {where}: expected seeds of 0 or more, found {bad[0]!r}")
     return [{**run, "options": dict(options), "seed": seed} for seed in seeds]
 
 

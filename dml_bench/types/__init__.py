@@ -6,7 +6,15 @@ D dimensions, K neighbours kept, R relevant items, S seeds, H and W pixels.
 
 from dml_bench.types.data import NO_LABEL, Batch, Dataset, Images, Split, fingerprint
 from dml_bench.types.recipe import Recipe, RunResult
-from dml_bench.types.vectors import Clustering, Embeddings, Floats, Ints, Ranking, unit_rows
+from dml_bench.types.vectors import (
+    Clustering,
+    Embeddings,
+    Floats,
+    Ints,
+    PerQuery,
+    Ranking,
+    unit_rows,
+)
 
 __all__ = [
     "NO_LABEL",
@@ -17,6 +25,7 @@ __all__ = [
     "Floats",
     "Images",
     "Ints",
+    "PerQuery",
     "Ranking",
     "Recipe",
     "RunResult",

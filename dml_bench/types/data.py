@@ -178,7 +178,7 @@ class Batch:
     """What a method sees of a step beside the vectors.
 
     Args:
-        images: (V, B, 3, H, W) float32 in [0, 1], V augmented views of B images.
+        images: (V, B, 3, H, W) V augmented views of B images: float32 in [0, 1], or uint8.
         ids: (B,) int64, the images' rows in the training split.
         labels: (B,) int64 class numbers 0 to C - 1; None for a method that may not see them.
         features: (V, B, width) float32, what the backbone says of the views, with its gradient;

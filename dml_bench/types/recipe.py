@@ -10,8 +10,14 @@ from pathlib import PurePath
 from typing import Any
 
 from dml_bench.errors import RecipeError, RunError
+from dml_bench.plugins import short
 
-LATER: Mapping[str, Any] = {"optimiser": "sgd"}
+LATER: Mapping[str, Any] = {
+    "optimiser": "sgd",
+    "validation": 0.0,
+    "backbone_digest": "",
+    "method_digest": "",
+}
 """Fields younger than the first published records, and what went without saying before.
 
 Where a recipe says just that, the field stays out of the key: old records keep their names.
@@ -24,8 +30,9 @@ class Recipe:
 
     Args:
         dataset: a built-in one, or a folder of the data root with a `dataset.toml`.
-        method: a name of the methods' catalogue.
-        backbone: a name of `models.BACKBONES`, of torchvision, or "timm/<name>".
+        method: a name of the methods' catalogue, or the user's own ("FILE.py").
+        backbone: a name of `models.BACKBONES`, of torchvision, "timm/<name>", or the user's own
+            ("FILE.py:function", "hub:FOLDER:entrypoint").
         weights: "none", "imagenet", or the path of a weights file.
         weights_digest: SHA-256 of that file, empty where there is none.
         head: "linear" or "none" (the backbone's own features).
@@ -45,6 +52,11 @@ class Recipe:
         precision: "fp32" or "bf16".
         monitor: "none", or a metric that the curve shows after each epoch.
         seed: decides every draw.
+        validation: share of the training classes (where the test classes are seen: of each class's
+            images) that are held out of training, and asked the `monitor` after each epoch; which
+            ones, the seed decides. Labels say what a class is: with a share above 0 they decide
+            which images even an unsupervised method is trained on, and nothing else of it.
+        backbone_digest, method_digest: SHA-256 of the user's own code; empty for what is ours.
         options: the method's own.
         expect: published metrics to stand beside ours, as fractions; not in the key.
         source: where `expect` was published; not in the key.
@@ -74,6 +86,9 @@ class Recipe:
     precision: str
     monitor: str
     seed: int
+    validation: float = 0.0
+    backbone_digest: str = ""
+    method_digest: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     expect: Mapping[str, float] = field(default_factory=dict, compare=False)
     source: str = field(default="", compare=False)
@@ -83,14 +98,21 @@ class Recipe:
         names = [f.name for f in fields(self) if f.compare or beside]
         return {name: _plain(getattr(self, name)) for name in names}
 
+    def decisive(self) -> dict[str, Any]:
+        """Return the fields that tell recipes apart: of files that a user brings not the path,
+        but the content.
+        """
+        values = self.as_dict()
+        values["weights"] = "" if self.weights_digest else self.weights
+        return values | {name: short(values[name]) for name in ("backbone", "method")}
+
     @cached_property
     def key(self) -> str:
         """A slug that a person can read, and 8 hex of the SHA-256 of the canonical JSON."""
-        values = {k: v for k, v in self.as_dict().items() if k not in LATER or v != LATER[k]}
-        if values["weights_digest"]:
-            values["weights"] = ""  # the content decides, not the path
+        values = {k: v for k, v in self.decisive().items() if k not in LATER or v != LATER[k]}
         text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        parts = (PurePath(self.dataset).name, self.method, self.backbone, f"s{self.seed}")
+        named = (PurePath(self.dataset).name, short(self.method), short(self.backbone))
+        parts = (*named, f"s{self.seed}")
         slug = "-".join("".join(c if c.isalnum() or c in "_." else "_" for c in p) for p in parts)
         return f"{slug}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
@@ -139,6 +161,9 @@ class RunResult:
         conventions: of the metrics (`metrics.CONVENTIONS`); "1" in records from before they said.
         start: SHA-256 of the published weights that the backbone began with; empty for drawn ones,
             and in records from before there was one.
+        end: SHA-256 of the weights that embedded the images; empty in records from before.
+        intervals: name -> [low, high] of each metric that is a mean over queries, at 95 %: this one
+            run's, over its classes (`statistics.bootstrap`); empty in records from before.
 
     Raises:
         RunError: a metric that is not finite.
@@ -156,6 +181,8 @@ class RunResult:
     training: str = ""
     conventions: str = "1"
     start: str = ""
+    end: str = ""
+    intervals: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, value in self.metrics.items():

@@ -1,5 +1,6 @@
 """Vectors and what is found among them: Embeddings, Ranking, Clustering."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dml_bench.errors import EmbeddingsError
+from dml_bench.errors import EmbeddingsError, MetricError
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -61,7 +62,7 @@ def unit_rows(vectors: npt.NDArray[Any]) -> Floats:
 
     Rows that are float32 and of length 1 already (to 1e-6) come back as they are.
     """
-    wide = vectors.astype(np.float64)
+    wide = vectors.astype(np.float64, order="C")  # another order would sum in another order
     bad = np.flatnonzero(~np.isfinite(wide).all(axis=1))
     if len(bad):
         raise EmbeddingsError(
@@ -78,7 +79,7 @@ def unit_rows(vectors: npt.NDArray[Any]) -> Floats:
     scaled = wide / largest  # squares of the largest or smallest doubles leave their range
     lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
     unit = np.ascontiguousarray(scaled / lengths, dtype=np.float32)
-    if vectors.dtype == np.float32:
+    if vectors.dtype.newbyteorder("=") == np.float32:
         kept = np.abs(lengths * largest - 1) < 1e-6
         np.copyto(unit, vectors, where=kept)
     return unit
@@ -120,6 +121,8 @@ class Ranking:
         query_labels: (Q,) int64.
         gallery_labels: (G,) int64.
         leave_one_out: the queries are the gallery: row q of both is the same image.
+        first: (Q,) int64 where each query's nearest right item stands, from 1, beyond K as well; 0
+            where it has none. None where that was not counted.
     """
 
     ids: Ints
@@ -127,6 +130,7 @@ class Ranking:
     query_labels: Ints
     gallery_labels: Ints
     leave_one_out: bool
+    first: Ints | None = None
 
     @property
     def depth(self) -> int:
@@ -146,6 +150,37 @@ class Ranking:
         at = np.minimum(np.searchsorted(classes, self.query_labels), len(classes) - 1)
         found = np.where(classes[at] == self.query_labels, counts[at], 0)
         return found.astype(np.int64) - int(self.leave_one_out)
+
+
+@dataclass(frozen=True, eq=False)
+class PerQuery:
+    """A metric before its mean is taken: what each query answered.
+
+    Args:
+        values: (Q,) float64, 0 to 1.
+        counted: (Q,) whether a query has a right answer, and so a place in the mean.
+
+    Example:
+        >>> PerQuery(np.array([1.0, 0.5, 0.0]), np.array([True, True, False])).mean()
+        0.75
+    """
+
+    values: npt.NDArray[np.float64]
+    counted: npt.NDArray[np.bool_]
+
+    def mean(self) -> float:
+        """Return the mean over the queries that count, rounded once: in any order the same bits.
+
+        Raises:
+            MetricError: no query counts.
+        """
+        kept = self.values[self.counted]
+        if not len(kept):
+            raise MetricError(
+                "expected a query with another image of its class, found none in"
+                f" {len(self.values)}; check the labels"
+            )
+        return math.fsum(kept) / len(kept)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,177 @@
+"""What a file of embeddings shows before anything is searched, a sentence each."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dml_bench.data import DATASETS
+from dml_bench.files import paired
+
+Array = npt.NDArray[Any]
+Arrays = Mapping[str, Array]
+
+OTHER_SPLITS = {
+    (5_794, 200): "the classification test half of CUB-200-2011, whose classes training has seen",
+    (11_788, 200): "all of CUB-200-2011, the training classes among them",
+    (8_041, 196): "the classification test half of Cars196, whose classes training has seen",
+    (16_185, 196): "all of Cars196, the training classes among them",
+    (120_053, 22_634): "all of Stanford Online Products, the training classes among them",
+}
+"""(images, classes) that published numbers are about too, but not those of unseen classes."""
+
+SEEN = ("cifar10", "stl10", "stl10_105k")
+"""Datasets whose gallery is the training split: their test classes are seen in training."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Args:
+        name: what was looked at.
+        values: what was found, by name.
+        says: one sentence of what it means.
+        obstacle: why numbers of this file are not comparable with published ones; "" if they are,
+            as far as this finding goes.
+    """
+
+    name: str
+    values: Mapping[str, Any]
+    says: str
+    obstacle: str = ""
+
+
+def refuse_shapeless(arrays: Arrays) -> None:
+    """Refuse arrays that do not fit each other, with the words of scoring."""
+    for side in ("", "gallery_"):
+        vectors = arrays.get(f"{side}vectors", np.empty(0))
+        sound = vectors.ndim == 2 and vectors.dtype.kind in "fiu" and vectors.size
+        named = f"{side}labels" in arrays and len(arrays[f"{side}labels"]) == len(vectors)
+        if (side == "" or f"{side}vectors" in arrays) and not (sound and named):
+            paired(arrays)
+
+
+def usable(arrays: Arrays) -> tuple[Arrays, int]:
+    """Return the rows that have a direction, and how many ids stood for more than one row."""
+    kept, doubled = dict(arrays), 0
+    for side in ("", "gallery_"):
+        if f"{side}vectors" not in arrays:
+            continue
+        rows = _with_direction(arrays[f"{side}vectors"])
+        own = [n for n in (f"{side}{part}" for part in ("vectors", "labels", "ids")) if n in arrays]
+        kept |= {name: arrays[name][rows] for name in own}
+        names = arrays.get(f"{side}ids", np.empty(0))
+        doubled += len(names) - len(np.unique(names))
+        if len(np.unique(names)) < len(names):
+            del kept[f"{side}ids"]
+    return kept, doubled
+
+
+def _with_direction(vectors: Array) -> npt.NDArray[np.bool_]:
+    sound: npt.NDArray[np.bool_] = np.isfinite(vectors).all(axis=1) & (vectors != 0).any(axis=1)
+    return sound
+
+
+def counts(arrays: Arrays) -> Finding:
+    """Say how many of everything there is."""
+    vectors = arrays["vectors"]
+    sizes = np.unique(arrays["labels"], return_counts=True)[1]
+    gallery = {"gallery": len(arrays["gallery_labels"])} if "gallery_labels" in arrays else {}
+    values = {
+        "images": len(vectors),
+        **gallery,
+        "classes": len(sizes),
+        "smallest_class": int(sizes.min()),
+        "median_class": float(np.median(sizes)),
+        "largest_class": int(sizes.max()),
+        "dimensions": vectors.shape[1],
+        "dtype": str(vectors.dtype),
+    }
+    apart = (
+        "are searched for in a gallery apart" if gallery else "are searched for among themselves"
+    )
+    return Finding("counts", values, f"the images {apart}")
+
+
+def known_split(arrays: Arrays) -> Finding:
+    """Say whose test split has these counts, if any has."""
+    size = len(arrays["labels"]), len(np.unique(arrays["labels"]))
+    gallery = len(arrays.get("gallery_labels", ()))
+    names = [name for name, test, known in _splits() if (test, known) == (size, gallery)]
+    name, said = "known split", f"{size[0]:,} images in {size[1]:,} classes"
+    if names:
+        says = f"the counts are those of the test split of {' and '.join(names)}: {said}"
+        return Finding(name, {"datasets": names}, says)
+    if size in OTHER_SPLITS and not gallery:
+        other = f"the counts are those of {OTHER_SPLITS[size]}"
+        return Finding(name, {}, other, other)
+    return Finding(name, {}, f"no known test split has {said}")
+
+
+def _splits() -> Iterator[tuple[str, tuple[int, int], int]]:
+    """Yield name, (test images, test classes) and gallery of each dataset that says its counts."""
+    for name in DATASETS:
+        module = DATASETS[name]
+        drawn = getattr(module, "COUNTS", {}).get("test")
+        expect = getattr(module, "EXPECT", {})
+        if drawn or "test_images" in expect:
+            test = drawn or (expect["test_images"], expect["test_classes"])
+            seen = name in SEEN
+            yield name, test, expect["train_images"] if seen else 0
+
+
+def broken_rows(arrays: Arrays) -> Finding:
+    """Count the rows that no metric can be computed from."""
+    sides = [arrays[n] for n in ("vectors", "gallery_vectors") if n in arrays]
+    broken = sum(int((~np.isfinite(v).all(axis=1)).sum()) for v in sides)
+    zero = sum(int((v == 0).all(axis=1).sum()) for v in sides)
+    values = {"non_finite": broken, "zero": zero}
+    if not broken + zero:
+        return Finding("broken rows", values, "every row is finite and has a direction")
+    says = f"{broken + zero} rows have no direction; all that follows leaves them out"
+    return Finding("broken rows", values, says, f"{broken} non-finite and {zero} zero rows")
+
+
+def norms(arrays: Arrays) -> Finding:
+    """Measure the rows as they are, before they are made unit."""
+    wide = arrays["vectors"][_with_direction(arrays["vectors"])].astype(np.float64)
+    if not len(wide):
+        return Finding("norms", {}, "there is no row to measure")
+    largest = np.abs(wide).max(axis=1)
+    lengths = largest * np.linalg.norm(wide / largest[:, None], axis=1)
+    close = 2e-3 if arrays["vectors"].dtype == np.float16 else 1e-4
+    unit = bool((np.abs(lengths - 1) < close).all())
+    values = {
+        "mean": float(lengths.mean()),
+        "min": float(lengths.min()),
+        "max": float(lengths.max()),
+        "unit": unit,
+    }
+    other = "a tool that does not normalise ranks by other distances than the cosine used here"
+    says = "cosine and Euclidean distance rank alike"
+    return Finding("norms", values, says if unit else other)
+
+
+def labels(arrays: Arrays) -> Finding:
+    """Say whether float32 would merge classes."""
+    told = arrays["labels"]
+    if told.dtype.kind not in "iu":
+        return Finding("labels", {"dtype": str(told.dtype)}, "the classes are told by name")
+    merged = len(np.unique(told)) - len(np.unique(told.astype(np.float32)))
+    values = {"dtype": str(told.dtype), "merged_by_float32": merged}
+    says = "no two classes become one in a tool that keeps labels as float32"
+    lost = f"{merged} classes vanish in a tool that keeps labels as float32 (none vanish here)"
+    return Finding("labels", values, lost if merged else says)
+
+
+def ids(arrays: Arrays, doubled: int) -> Finding:
+    """Say what settles ties."""
+    given = "ids" in arrays
+    if doubled:
+        says = f"{doubled} rows have the id of another; ties go by row number"
+        return Finding("ids", {"given": True, "doubled": doubled}, says, f"{doubled} ids twice")
+    says = "ties go by id, whatever the order of the rows" if given else "ties go by row number"
+    return Finding("ids", {"given": given, "doubled": 0}, says)

@@ -1,0 +1,181 @@
+"""`list`: what there is of a kind, and what of it is present on this machine."""
+
+import argparse
+import inspect
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from dml_bench import data, recipes, suites, typeset
+from dml_bench.atomic import to_json
+from dml_bench.backbones import backbone_names
+from dml_bench.environment import device_of
+from dml_bench.errors import BenchError
+from dml_bench.methods import METHODS
+from dml_bench.methods.base import options
+from dml_bench.metrics import METRICS
+from dml_bench.presence import weights_of
+from dml_bench.registry import unknown
+from dml_bench.results import finished_runs
+from dml_bench.suites import Suite
+from dml_bench.terminal import left_out, say
+from dml_bench.text import visible
+from dml_bench.types import Dataset
+
+Line = Mapping[str, Any]
+FORMATS = ("table", "tsv", "json")
+
+
+def list_parts(args: argparse.Namespace) -> int:
+    """Print what there is of one kind: a table for a person, a line each for a pipe."""
+    form = args.format or ("table" if sys.stdout.isatty() else "tsv")
+    if form not in FORMATS:
+        raise unknown("format", form, FORMATS)
+    if args.kind == "datasets" and not args.data_root.is_dir():
+        say(f"no data root {args.data_root}: fetch makes it; --data-root names another")
+    lines = lines_of(args.kind, args.data_root, args.results)
+    if form == "json":
+        print(to_json(lines).rstrip())
+    elif form == "table":
+        typeset.show(_grid(lines), Console(), args.kind)
+    else:
+        for line in lines:
+            print("\t".join(visible(_text(value)) for value in line.values()))
+    return 0
+
+
+def lines_of(kind: str, root: Path, results: Path) -> list[Line]:
+    """Return what there is of a kind, a line each, all with the same names.
+
+    Args:
+        kind: "datasets", "methods", "backbones", "metrics", "suites" or "runs".
+        root: the data root.
+        results: the root of all results.
+
+    Example:
+        >>> [line["name"] for line in lines_of("metrics", Path("datasets"), Path("results"))][:2]
+        ['recall@k', 'r_precision']
+    """
+    makers: Mapping[str, Callable[[], list[Line]]] = {
+        "datasets": lambda: [_dataset(name, at, root) for name, at in data.available(root).items()],
+        "methods": lambda: [_method(name) for name in METHODS],
+        "backbones": lambda: [
+            {"name": name, "weights": weights_of(name)} for name in backbone_names()
+        ],
+        "metrics": lambda: [
+            {"name": m.name, "of": m.needs, "meaning": m.meaning} for m in METRICS.values()
+        ],
+        "suites": lambda: _suites(root, results),
+        "runs": lambda: _runs(results),
+    }
+    return makers[kind]()
+
+
+def _dataset(name: str, state: str, root: Path) -> Line:
+    """Say what a dataset is; counts only of what can be read here."""
+    found: Dataset | None = None
+    if state == "present":
+        try:
+            found = data.load(name, root)
+        except BenchError as error:
+            state = f"present, not readable: {error}"
+    counts = {
+        f"{split}_{what}": len(getattr(found, side) if what == "images" else _classes(found, side))
+        if found
+        else None
+        for split, side in (("train", "train"), ("test", "query"))
+        for what in ("images", "classes")
+    }
+    origin = data.DATASETS[name].ORIGIN if name in data.DATASETS else found
+    return {
+        "name": name,
+        "state": state,
+        "protocol": found.protocol if found else "",
+        **counts,
+        "licence": origin.licence if origin else "",
+    }
+
+
+def _classes(dataset: Dataset, side: str) -> Any:
+    return getattr(dataset, side).classes
+
+
+def _method(name: str) -> Line:
+    text = inspect.cleandoc(METHODS[name].__doc__)
+    source = re.search(r"^Source:\s*(.*?)(?:\n\s*\n|\nDiffers|\Z)", text, re.DOTALL | re.MULTILINE)
+    return {
+        "name": name,
+        "supervision": METHODS[name].Method.supervision,
+        "about": text.splitlines()[0],
+        "source": " ".join(source[1].split()) if source else "",
+        "options": " ".join(f"{k}={v}" for k, v in options(METHODS[name].Method, {}).items()),
+    }
+
+
+def _suites(root: Path, results: Path) -> list[Line]:
+    made = {result.recipe.key for result in finished_runs(results, left_out)}
+    known: dict[str, Dataset | None] = {}
+    return [_suite(suites.load(name), root, made, known) for name in suites.names()]
+
+
+def _suite(suite: Suite, root: Path, made: set[str], known: dict[str, Dataset | None]) -> Line:
+    """Count the runs of a suite that are finished here, as it would make them here."""
+    keys = {_key(said, root, known) for said in suite.runs} if made else set()
+    missing = {said["dataset"] for said in suite.runs if _is_absent(said["dataset"], root, known)}
+    return {
+        "name": suite.name,
+        "title": suite.title,
+        "runs": len(suite.runs),
+        "finished": len(keys & made),
+        "missing": " ".join(sorted(missing)),
+    }
+
+
+def _is_absent(name: str, root: Path, known: dict[str, Dataset | None]) -> bool:
+    return known[name] is None if name in known else data.state(name, root) != "present"
+
+
+def _key(said: Mapping[str, Any], root: Path, known: dict[str, Dataset | None]) -> str:
+    """Return the key of a run as it would be made here; empty if it cannot be."""
+    try:
+        name = said["dataset"]
+        if name not in known:
+            known[name] = None
+            known[name] = data.load(name, root)
+        found = known[name]
+        return recipes.resolve(said, found, device=device_of("auto")).key if found else ""
+    except BenchError:
+        return ""
+
+
+def _runs(results: Path) -> list[Line]:
+    found = sorted(finished_runs(results, left_out), key=lambda result: result.finished)
+    return [
+        {
+            "key": result.recipe.key,
+            "dataset": Path(result.recipe.dataset).name,
+            "metric": next(iter(result.metrics), ""),
+            "value": next(iter(result.metrics.values()), None),
+            "epochs": result.recipe.epochs,
+            "finished": result.finished,
+        }
+        for result in found
+    ]
+
+
+def _grid(lines: list[Line]) -> typeset.Grid:
+    header = list(lines[0]) if lines else ["none"]
+    kinds = [{type(line[name]) for line in lines} - {type(None)} for name in header if lines]
+    numeric = frozenset(at for at, kind in enumerate(kinds) if kind and kind <= {int, float})
+    return typeset.Grid(header, [[_text(v) for v in line.values()] for line in lines], numeric)
+
+
+def _text(value: Any) -> str:
+    """Return a value as print: counts with commas, fractions in per cent."""
+    if isinstance(value, float):
+        return f"{100 * value:.1f}"
+    return "" if value is None else str(value)

@@ -1,0 +1,74 @@
+"""One process at a time in a folder, and no trace of work that was refused."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from dml_bench.atomic import unwritable
+from dml_bench.errors import BenchError, BusyError
+
+
+@contextmanager
+def alone(lock: Path, *, wait: float = -1.0, notes: Collection[str] = ()) -> Iterator[None]:
+    """Hold a lock while the block runs; a process that is killed loses it.
+
+    The file of the lock is there only while somebody holds it, or was killed holding it. Where bad
+    input ends the block, the folders that this call made are taken away again, unless something of
+    worth lies in them.
+
+    Args:
+        lock: the file; its folder is made.
+        wait: seconds to wait for another process; below zero waits for ever.
+        notes: names of files in the lock's folder that are of no worth by themselves.
+
+    Raises:
+        BusyError: another process holds the lock.
+        StoreError: nothing can be written there.
+    """
+    held = FileLock(lock)
+    made = [folder for folder in lock.parents if not folder.exists()]
+    try:
+        _acquire(held, lock, wait)
+    except Timeout as error:
+        raise BusyError(
+            f"{lock.parent.name}: expected to be alone, found another process at work on this"
+            " run; wait for it or stop it"
+        ) from error
+    except OSError as error:
+        _withdraw(lock, made, ())
+        raise unwritable(lock.parent, error) from error
+    try:
+        yield
+    except BenchError:
+        _withdraw(lock, made, notes)
+        raise
+    finally:
+        with suppress(OSError):  # while it is held: filelock sees that the file is gone
+            lock.unlink()
+        held.release()
+
+
+def _acquire(held: FileLock, lock: Path, wait: float) -> None:
+    """Take a lock; who held it before may have taken its folder away."""
+    for last in (False, False, True):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            held.acquire(timeout=wait)
+        except FileNotFoundError:
+            if last:
+                raise
+        else:
+            return
+
+
+def _withdraw(lock: Path, made: Collection[Path], notes: Collection[str]) -> None:
+    """Remove the folders that were made for work that came to nothing."""
+    with suppress(OSError):
+        left = {path.name for path in lock.parent.iterdir()} - {lock.name, *notes}
+        if lock.parent in made and not left:
+            for path in lock.parent.iterdir():
+                path.unlink()
+        for folder in made:  # from the innermost; one that holds something stays
+            folder.rmdir()

@@ -1,0 +1,217 @@
+"""What the page says of each dataset and protocol: facts, table, figures, close-ups."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from dml_bench import cells, charts, figures, plots, report, thumbnails
+from dml_bench.charts import Entry
+from dml_bench.closeups import closeups
+from dml_bench.exhibits import Closeup, Picture, pictures
+from dml_bench.figures import Drawing
+from dml_bench.rows import place
+from dml_bench.types import Dataset, RunResult
+
+FOLDED = ("origin", "weights", "batch", "nmi_geometric", "nmi_chance")
+"""Columns that a reader opens when asked for: for most tables they say the same in each row."""
+SELECTS = ("origin", "supervision", "backbone")
+MOST_LINES = 14
+"""Curves that one figure shows; of more it would be a tangle."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table: what it says, what it is sorted by, and whether it is the best."""
+
+    text: str
+    value: float | str | None
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's name, and how it is shown."""
+
+    name: str
+    numeric: bool
+    folded: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with all that sorting and filtering needs."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str
+    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Section:
+    """All that the page says of one dataset and protocol."""
+
+    anchor: str
+    heading: str
+    facts: tuple[tuple[str, str], ...]
+    table: Table
+    curves: tuple[Drawing, ...]
+    losses: tuple[Drawing, ...]
+    ablations: tuple[Drawing, ...]
+    costs: tuple[Drawing, ...]
+    closeups: tuple[Closeup, ...]
+    sheet: thumbnails.Sheet | None
+    missing: str
+    entries: tuple[Entry, ...]
+    metric: str
+
+    @cached_property
+    def mapped(self) -> dict[str, tuple[int, Picture]]:
+        """Return each image that a map shows, by its id, with its number."""
+        points = (point.picture for closeup in self.closeups for point in closeup.points)
+        unique = {picture.id: picture for picture in points}
+        return {name: (at, picture) for at, (name, picture) in enumerate(unique.items())}
+
+    def atlas(self) -> list[tuple[int | None, int | None, str, str]]:
+        """Return what a map says of each image: column and row on the sheet, class, id."""
+        places = {} if self.sheet is None else self.sheet.places
+        width = 1 if self.sheet is None else self.sheet.columns
+        return [
+            (places[name] % width, places[name] // width, picture.name, name)
+            if name in places
+            else (None, None, picture.name, name)
+            for name, (_, picture) in self.mapped.items()
+        ]
+
+    def atlas_index(self, picture: Picture) -> int:
+        """Return an image's number in the atlas."""
+        return self.mapped[picture.id][0]
+
+    def drawings(self) -> list[Drawing]:
+        """Return every figure, as files show them: all losses in one."""
+        trained = [entry for entry in self.entries if charts.curves(entry, "loss")]
+        losses = [plots.loss(trained)] if trained else []
+        close = [closeup.classes for closeup in self.closeups]
+        return [*self.curves, *losses, *self.ablations, *self.costs, *close]
+
+
+def sections(
+    results: Sequence[RunResult], folder: Path, records: Sequence[RunResult], *, data_root: Path
+) -> list[Section]:
+    """Return what the page says, a section a dataset and protocol."""
+    found: list[Section] = []
+    for heading, frame in report.tables(results, records).items():
+        at = sorted({place(result) for result in (*results, *records)})[len(found)]
+        mine = [result for result in results if place(result) == at]
+        theirs = [result for result in records if place(result) == at]
+        entries = charts.entries(mine, theirs)
+        first = entries[0].runs[0]
+        dataset = thumbnails.find(first.recipe.dataset, data_root, first.fingerprint)
+        anchor = _anchor(heading, {section.anchor for section in found})
+        found.append(_section(heading, anchor, _table(frame), entries, folder, dataset))
+    return found
+
+
+def _section(
+    heading: str,
+    anchor: str,
+    table: Table,
+    entries: list[Entry],
+    folder: Path,
+    dataset: Dataset | str,
+) -> Section:
+    metric = charts.main_metric(entries)
+    asked = charts.with_metric(entries, metric)
+    known = dataset if isinstance(dataset, Dataset) else None
+    close = closeups(entries, folder, metric, known)
+    ids = {picture.id for picture in pictures(close)}
+    trained = [entry for entry in entries if charts.curves(entry, "loss")]
+    return Section(
+        anchor=anchor,
+        heading=heading,
+        facts=_facts(asked, metric),
+        table=table,
+        curves=tuple(_curves(entries)),
+        losses=tuple(plots.loss([one], 1, f"loss-{n}") for n, one in enumerate(trained)),
+        ablations=tuple(
+            plots.ablation(one, metric, f"ablation-{n}")
+            for n, one in enumerate(charts.ablations(asked), start=1)
+        ),
+        costs=tuple(plots.against_cost(asked, metric)),
+        closeups=tuple(close),
+        sheet=thumbnails.sheet(known, ids) if known and close else None,
+        missing=_missing(close, dataset),
+        entries=tuple(entries),
+        metric=metric,
+    )
+
+
+def _curves(entries: Sequence[Entry]) -> list[Drawing]:
+    drawn = []
+    for name in charts.monitored(entries):
+        lines = [entry for entry in entries if charts.curves(entry, name)]
+        drawn += [
+            plots.by_epoch(lines[at : at + MOST_LINES], name, part)
+            for part, at in enumerate(range(0, len(lines), MOST_LINES), start=1)
+        ]
+    return drawn
+
+
+def _missing(close: Sequence[Closeup], dataset: Dataset | str) -> str:
+    if not close:
+        return (
+            "No run of this table has its vectors on this machine: published records hold recipes,"
+            " curves and metrics. A run made here shows its queries, classes and map."
+        )
+    return dataset if isinstance(dataset, str) else ""
+
+
+def _facts(entries: Sequence[Entry], metric: str) -> tuple[tuple[str, str], ...]:
+    """Return what stands large above a table."""
+    counts = entries[0].runs[0].counts
+    facts = [
+        (f"{counts[f'{split}_images']:,}", f"{name} images of {counts[f'{split}_classes']} classes")
+        for split, name in (("query", "test"), ("train", "training"))
+        if f"{split}_images" in counts
+    ]
+    for supervision, said in (("unsupervised", "without labels"), ("supervised", "with labels")):
+        mine = [entry for entry in entries if entry.row["supervision"] == supervision]
+        if mine:
+            best = max(mine, key=lambda entry: entry.row[metric])
+            value = f"{100 * best.row[metric]:.1f} %"
+            facts.append((value, f"best {metric} {said}: {best.label}"))
+    return tuple(facts)
+
+
+def _table(frame: report.Frame) -> Table:
+    grid = report.grid(frame)
+    values = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    columns = tuple(
+        Column(name, at in grid.numeric, name in FOLDED) for at, name in enumerate(grid.header)
+    )
+    rows = tuple(
+        tuple(
+            Cell(text, _sorted_by(record[column.name], column), grid.marks.get((row, at), ""))
+            for at, (text, column) in enumerate(zip(texts, columns, strict=True))
+        )
+        for row, (texts, record) in enumerate(zip(grid.rows, values, strict=True))
+    )
+    choices = {name: tuple(sorted({str(r[name]) for r in values if r[name]})) for name in SELECTS}
+    several = {name: found for name, found in choices.items() if len(found) > 1}
+    return Table(columns, rows, cells.note(frame.columns), several)
+
+
+def _sorted_by(value: Any, column: Column) -> float | str | None:
+    if value is None:
+        return None
+    return round(float(value), 6) if column.numeric else str(value)
+
+
+def _anchor(heading: str, taken: set[str]) -> str:
+    """Return a name for a section: of letters that an address and a file can hold, and its own."""
+    name = figures.file_name(heading) or "results"
+    mark = hashlib.sha256(heading.encode()).hexdigest()[:6]
+    return name if name not in taken and name == heading else f"{name}-{mark}"

@@ -1,0 +1,209 @@
+"""Words that no command should take: names, options, settings, suites."""
+
+from refusals import NETWORK, TRAIN, Case
+
+WHERE = ("evaluate", "--dataset", "mine")
+FILE = ("evaluate", "--embeddings", "PLACE/sound.npz")
+
+NAMES = {
+    "no command": ([], "required: COMMAND"),
+    "a command unknown": (["trian"], "trian"),
+    "a command empty": ([""], "command ''"),
+    "a command with escapes": (["\x1b[31mtrain"], "\\x1b[31mtrain"),
+    **{
+        f"{command}: an option unknown": ([command, *more, "--colour", "red"], "--colour")
+        for command, more in {
+            "fetch": ["mine"],
+            "train": ["--dataset", "mine", "--method", "random"],
+            "evaluate": ["--dataset", "mine"],
+            "run": ["quick"],
+            "report": [],
+            "publish": ["x"],
+            "list": ["runs"],
+        }.items()
+    },
+    "fetch: nothing": (["fetch"], "required: dataset"),
+    "fetch: two": (["fetch", "mine", "yours"], "yours"),
+    "train: nothing": (["train"], "required: --dataset, --method"),
+    "train: no method": (["train", "--dataset", "mine"], "required: --method"),
+    "train: a word too many": ([*TRAIN, "now"], "now"),
+    "run: nothing": (["run"], "required: suite"),
+    "publish: nothing": (["publish"], "required: runs"),
+    "list: nothing": (["list"], "required: kind"),
+    "list: unknown": (["list", "recipes"], "recipes"),
+    "list: misspelt": (["list", "method"], "method"),
+    "evaluate: nothing": (["evaluate"], "--dataset, --checkpoint or --embeddings, found none"),
+    **{
+        f"{words[0]}: dataset {name!r}": ([*words, name, *rest], said)
+        for words, rest in (
+            (("fetch",), ()),
+            (("train", "--method", "random", "--dataset"), ()),
+            (("evaluate", "--dataset"), ()),
+        )
+        for name, said in {
+            "nowhere": "no dataset 'nowhere'",
+            "mien": "did you mean 'mine'?",
+            "": "no dataset ''",
+            "../data/mine": "no dataset '../data/mine'",
+            "mine/": "no dataset 'mine/'",
+            "a\x1b]0;title\x07": "no dataset 'a\\x1b]0;title\\x07'",
+            "a\u202eb": "no dataset 'a\\u202eb'",
+        }.items()
+    },
+    "train: method unknown": (
+        ["train", "--dataset", "mine", "--method", "invasread"],
+        "invaspread",
+    ),
+    "train: method empty": (["train", "--dataset", "mine", "--method", ""], "no method ''"),
+    "train: method that is a path": (
+        ["train", "--dataset", "mine", "--method", "../x"],
+        "no method",
+    ),
+    **{
+        f"{words[0]}: device {name!r}": ([*words, "--device", name], "auto, cpu or cuda")
+        for words in (TRAIN, WHERE, ("run", "quick"))
+        for name in ("tpu", "", "cpu:x", "CUDA")
+        if words is not WHERE
+    },
+    **{
+        f"{words[0]}: seed {text}": ([*words, "--seed", text], "seed")
+        for words in (TRAIN, WHERE)
+        for text in ("-1", "x", "1.5", str(2**31), "")
+    },
+    **{
+        f"evaluate: format {text!r}": ([*words, "--format", text], said)
+        for words in (WHERE, FILE)
+        for text, said in {"xls": "no format 'xls'", "": "no format ''", "csv,csv": "twice"}.items()
+    },
+    "train: format": ([*TRAIN, "--format", "pdf"], "no format 'pdf'"),
+    **{
+        f"evaluate {words[1]}: --k {text}": ([*words, "--k", text], text)
+        for words in (WHERE, FILE)
+        for text in ("0", "-3", "x", "1.5")
+    },
+    **{
+        f"evaluate {words[1]}: --metrics {text!r}": ([*words, "--metrics", text], said)
+        for words in (WHERE, FILE)
+        for text, said in {
+            "recal@1": "recal@1",
+            "recall": "recall",
+            "recall@0": "after 'recall@', found '0'",
+            "recall@-1": "after 'recall@', found '-1'",
+            "recall@x": "after 'recall@', found 'x'",
+            "recall@1.5": "after 'recall@', found '1.5'",
+            "recall@": "recall@",
+            "recall@1@2": "after 'recall@', found '1@2'",
+            "NMI": "NMI",
+            "": "no metric ''",
+            "nmi@3": "nmi@3",
+        }.items()
+    },
+    "evaluate: --k alone": ([*WHERE, "--k"], "--k"),
+    "evaluate: protocol unknown": ([*FILE, "--protocol", "open"], "open"),
+    "evaluate: protocol of a dataset": ([*WHERE, "--protocol", "seen"], "with --embeddings only"),
+    "evaluate: two sources": ([*FILE, "--dataset", "mine"], "expected no --dataset"),
+    "evaluate: two files": ([*FILE, "--checkpoint", "x"], "expected no --checkpoint"),
+    "evaluate: settings of a file": ([*FILE, "--set", "dim=4"], "expected no --set"),
+    "evaluate: a seed of a file": ([*FILE, "--seed", "3"], "no --seed"),
+    "report: nothing to report": (["report"], "expected finished runs"),
+    "report: records of nobody": (["report", "--records", "PLACE/none"], "expected finished runs"),
+    "publish: nothing fits": (
+        ["publish", "mine-*", "--into", "PLACE/into"],
+        "expected a finished run",
+    ),
+}
+
+NO_SETTINGS = ("epochs", "=3", "", "\x1b[2J=3", "a\nb=3")
+BAD_VALUES = (
+    "dim=0", "dim=-1", "dim=1.5", "dim=x", "dim=131072", "dim=true", "dim=[4]",
+    "resize=-1", "resize=9000", "crop=-1", "crop=17", "batch=0", "batch=1", "batch=1048576",
+    "per_class=-1", "crop=2", "epochs=-1", "epochs=many", "epochs=2.0", "epochs=1048576",
+    "lr=-1", "lr=nan", "lr=inf", "lr=1e9", "lr=fast", "lr=", "momentum=1", "momentum=-0.1",
+    "weight_decay=-1", "weight_decay=10", "seed=-1", "seed=2147483648", "seed=one",
+    "mean=0.5", "mean=[0.5]", "mean=[0.5, 0.5, 2]", "std=[0, 1, 1]", 'std=["a", 1, 1]',
+    "optimiser=adagrad", "schedule=linear", "schedule=steps:1", "schedule=steps:x=0.1",
+    "schedule=", "augmentation=crop+X", "augmentation=+", "precision=fp64", "monitor=nope",
+    "monitor=recall@0", "monitor=linear", "fit=stretch", "head=mlp", "backbone=resnet1",
+    "backbone=", "backbone=timm/no_such_net", "backbone=../../x", "weights=nowhere.pth",
+    "weights=imagnet", "options=5", "source=me", "expect={}",
+    "weights_digest=00", "colour=red", "temperature=hot", "temperature=0", "temperature=-1",
+    "temperature=nan", "form=7", "form=prose", "neighbour=maybe",
+)  # fmt: skip
+SETTINGS = {**dict.fromkeys(NO_SETTINGS, "expected name=value"), **dict.fromkeys(BAD_VALUES, "")}
+
+
+def suite(text, encoding="utf-8"):
+    return lambda place: (place / "s.toml").write_bytes(text.encode(encoding))
+
+
+HEAD = '[defaults]\ndataset = "mine"\nmethod = "random"\n'
+RUN = "[[run]]\n"
+SUITES = {
+    "empty": ("", "expected a [[run]] or an `include`"),
+    "no TOML": ("title: a suite", "expected a suite in TOML"),
+    "a table that stays open": ("[[run]\n", "expected a suite in TOML"),
+    "a title alone": ('title = "x"\n', "expected a [[run]] or an `include`"),
+    "lists without end": ("x = " + "[" * 50_000, "expected a suite in TOML"),
+    "a field unknown": (HEAD + RUN + "colour = 1\n", "unknown 'colour'"),
+    "a part unknown": (HEAD + RUN + "[runs]\n", "unknown 'runs'"),
+    "a default unknown": (HEAD + "epoch = 1\n" + RUN, "unknown 'epoch'"),
+    "a title that is a number": ("title = 3\n" + HEAD + RUN, "`title` to be str"),
+    "runs that are no list": (HEAD + "[run]\n", "`run` to be list"),
+    "runs that are text": ('run = ["x"]\n', "expected a table"),
+    "defaults that are text": ('defaults = "x"\n' + RUN, "`defaults` to be dict"),
+    "no dataset": (RUN + 'method = "random"\n', "expected `dataset`"),
+    "no method": (RUN + 'dataset = "mine"\n', "expected `method`"),
+    "a dataset that is a number": (HEAD + RUN + "dataset = 3\n", "expected `dataset`"),
+    "a label that is a number": (HEAD + RUN + "label = 3\n", "`label` to be str"),
+    "seeds that are a number": (HEAD + RUN + "seeds = 3\n", "`seeds` to be list"),
+    "no seeds": (HEAD + RUN + "seeds = []\n", "different `seeds`"),
+    "a seed twice": (HEAD + RUN + "seeds = [1, 1]\n", "different `seeds`"),
+    "seeds of text": (HEAD + RUN + 'seeds = ["a"]\n', "seeds of 0 or more"),
+    "seeds below zero": (HEAD + RUN + "seeds = [-1]\n", "seeds of 0 or more"),
+    "a seed that is true": (HEAD + RUN + "seeds = [true]\n", "seeds of 0 or more"),
+    "seeds that are lists": (HEAD + RUN + "seeds = [[1], [2]]\n", "seeds of 0 or more"),
+    "a seed and seeds": (HEAD + RUN + "seed = 1\nseeds = [2]\n", "either `seed`"),
+    "options that are text": (HEAD + RUN + 'options = "x"\n', "`options` to be dict"),
+    "what it should reach above 1": (HEAD + RUN + "expect = { nmi = 51 }\n", "as a fraction"),
+    "what it should reach in words": (HEAD + RUN + 'expect = { nmi = "x" }\n', "as a fraction"),
+    "what it should reach not a number": (HEAD + RUN + "expect = { nmi = nan }\n", "as a fraction"),
+    "itself included": ('include = ["s"]\n', "includes itself"),
+    "nobody included": ('include = ["nobody"]\n', "no suite 'nobody'"),
+    "a number included": ("include = [3]\n", "no suite '3'"),
+    "an include that is text": ('include = "quick"\n', "`include` to be list"),
+}
+
+CASES = {
+    **{f"words: {name}": Case(words, said) for name, (words, said) in NAMES.items()},
+    **{
+        f"setting: {word!r}": Case(
+            [*TRAIN, "--set", word], said or f"{word.partition('=')[0]}|{word.rpartition('=')[2]}"
+        )
+        for word, said in SETTINGS.items()
+    },
+    "setting: no epoch": Case([*TRAIN, "--set", "epochs=0"], "expected 1 epoch or more, found 0"),
+    "setting: an option of nobody": Case(
+        [*TRAIN, "--set", "options={colour = 1}"], "no option of invaspread 'colour'"
+    ),
+    "setting: said twice": Case([*TRAIN, "--set", "dataset=glyphs"], "expected it said once"),
+    "setting: epochs of the untrained": Case(
+        ["train", "--dataset", "mine", "--method", "random", *NETWORK[:8], "--set", "epochs=3"],
+        "expected epochs 0, found 3",
+    ),
+    "setting: pretrained of nothing": Case(
+        ["train", "--dataset", "mine", "--method", "init", *NETWORK[:8]], "expected pretrained"
+    ),
+    "setting: weights of text": Case(
+        [*TRAIN, "--set", "weights=PLACE/data/mine/labels.csv"], "labels.csv"
+    ),
+    **{
+        f"suite: {name}": Case(["run", "PLACE/s.toml"], said, suite(text))
+        for name, (text, said) in SUITES.items()
+    },
+    "suite: UTF-16": Case(["run", "PLACE/s.toml"], "in TOML", suite(HEAD + RUN, "utf-16")),
+    "suite: unknown": Case(["run", "quik"], "did you mean 'quick'?"),
+    "suite: one of two unknown": Case(["run", "quick", "nobody"], "no suite 'nobody'"),
+    "suite: a folder": Case(["run", "PLACE/data"], "no suite"),
+    "suite: a path upwards": Case(["run", "../../quick"], "no suite '../../quick'"),
+    "suite: a dataset laid over twice": Case(["run", "quick", "--set", "epochs=-1"], "epochs"),
+}

@@ -1,0 +1,188 @@
+"""`explain` and `rerun`: what differs, most important first; whether numbers are the same."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+from test_report import run_of
+from test_whole_path import SMALL, write_dataset
+
+from dml_bench import explanation
+from dml_bench.cli import main
+from dml_bench.explain import in_words
+from dml_bench.explanation import apart, numbers, verdict
+
+
+def told(a, b):
+    return [(line.topic, line.what) for line in explanation.explain(a, b)]
+
+
+def judged(a, b):
+    return verdict(a, b, explanation.explain(a, b))
+
+
+def here(**environment):
+    usual = {"commit": "aa", "dirty": False, "packages": {"torch": "2.0"}, "threads": 1}
+    return replace(run_of(), environment={**usual, **environment})
+
+
+def test_two_equal_results_have_nothing_apart():
+    assert told(here(), here()) == []
+    assert judged(here(), here()).endswith("all numbers are the same to the last bit.")
+
+
+def test_the_most_important_stands_first():
+    a = here()
+    b = replace(
+        run_of("bbbb", method="nce", lr=0.1, seed=3, options={"form": "code", "m": 2}),
+        environment={**a.environment, "threads": 2, "packages": {"torch": "2.1"}},
+    )
+    assert told(a, b) == [
+        ("what was asked", "protocol"),
+        ("recipe", "method"),
+        ("recipe", "option temperature"),
+        ("recipe", "option m"),
+        ("recipe", "lr"),
+        ("recipe", "seed"),
+        ("code", "torch"),
+        ("machine", "threads"),
+    ]
+    assert "not asked the same" in judged(a, b)
+
+
+def test_every_field_of_a_recipe_can_be_explained():
+    fields = {*run_of().recipe.as_dict(), "options"} - {"dataset"}
+    assert set(explanation.FIELDS) == fields
+
+
+def test_two_seeds_are_called_so():
+    assert judged(here(), replace(here(), recipe=run_of(seed=1).recipe)) == (
+        "They are two seeds of one recipe."
+    )
+
+
+def test_another_number_of_the_same_recipe_is_laid_to_what_differs():
+    other = replace(here(threads=2), metrics={"recall@1": 0.4})
+    assert "what else differs is the machine" in judged(here(), other)
+    unexplained = replace(here(), metrics={"recall@1": 0.4})
+    assert "for no noted reason" in judged(here(), unexplained)
+
+
+def test_weights_are_what_their_digest_says():
+    a = run_of(weights="/a/w.pt", weights_digest="ab")
+    assert told(a, run_of(weights="/b/v.pt", weights_digest="ab")) == []
+    assert told(a, run_of(weights="/b/w.pt", weights_digest="cd")) == [("recipe", "weights_digest")]
+
+
+def test_what_was_never_noted_is_no_difference():
+    assert told(replace(here(), training="ab", start="cd"), here()) == []
+
+
+def test_a_metric_is_said_in_per_cent_and_a_tiny_change_by_its_size():
+    small = replace(here(), metrics={"recall@1": 0.5 + 1e-12})
+    text = "\n".join(in_words(small, here(), []))
+    assert "recall@1: 50.0 against 50.0 (+1.0e-10)" in text
+    large = "\n".join(in_words(replace(here(), metrics={"recall@1": 0.6}), here(), []))
+    assert "recall@1: 60.0 against 50.0 (+10.0)" in large
+
+
+def test_neither_seconds_nor_speed_are_numbers_to_find_again():
+    row = {"epoch": 1, "loss": 0.5, "lr": 0.1, "seconds": 3.0, "images_per_second": 9.0}
+    one = replace(run_of(), curve=[row])
+    faster = replace(run_of(), curve=[{**row, "seconds": 2.0, "images_per_second": 12.0}])
+    assert apart(numbers(one), numbers(faster)) == []
+    other = replace(run_of(), curve=[{**row, "loss": 0.5 + 1e-17}])
+    assert apart(numbers(one), numbers(other)) == []  # that is 0.5
+    other = replace(run_of(), curve=[{**row, "loss": 0.5 + 1e-15}])
+    assert apart(numbers(one), numbers(other)) == ["epoch 1: loss"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A small trained run."""
+    root = tmp_path_factory.mktemp("place")
+    write_dataset(root / "data")
+    words = ["train", "--dataset", "shapes_unseen", "--method", "invaspread", *SMALL]
+    assert ran(root, *words, "--set", "epochs=2", "--set", "monitor=recall@1") == 0
+    return root
+
+
+def ran(place, *words, results="results"):
+    roots = ["--results", place / results]
+    roots += [] if words[0] in ("explain", "compare") else ["--data-root", place / "data"]
+    return main([str(word) for word in (*words, *roots)])
+
+
+def changed(place, name, **values):
+    """A copy of the run whose result says something else."""
+    (folder,) = (place / "results" / "runs").iterdir()
+    other = place / name / "runs" / folder.name
+    shutil.copytree(folder, other)
+    said = json.loads((other / "result.json").read_text())
+    for key, value in values.items():
+        said[key] = {**said[key], **value} if isinstance(value, dict) else value
+    (other / "result.json").write_text(json.dumps(said))
+    return other / "result.json"
+
+
+def test_a_rerun_is_the_same_to_the_last_bit(place, capsys):
+    assert ran(place, "rerun", "shapes_unseen") == 0
+    heard = capsys.readouterr()
+    assert "the same to the last bit: 9 metrics, 2 epochs of the curve, the weights" in heard.err
+    assert "epoch 2: recall@1" in heard.out
+
+
+def test_a_rerun_says_which_number_differs_and_by_how_much(place, capsys):
+    path = changed(place, "moved", metrics={"recall@2": 0.25})
+    assert ran(place, "rerun", path, "--format", "json") == 1
+    heard = capsys.readouterr()
+    found = json.loads(heard.out)
+    assert (found["same"], found["differ"]) == (False, ["recall@2"])
+    assert "not the same: 1 of" in heard.err
+
+
+def test_a_rerun_names_what_else_is_not_as_it_was(place, capsys):
+    path = changed(place, "older", environment={"packages": {"torch": "0.1"}}, metrics={"nmi": 0.5})
+    assert ran(place, "rerun", path) == 1
+    assert "torch  0.1" in capsys.readouterr().out
+
+
+def test_a_rerun_is_kept_where_it_is_asked_for_and_never_given_for_the_old_one(place, capsys):
+    assert ran(place, "rerun", "shapes_unseen", "--into", place / "kept") == 0
+    assert list((place / "kept" / "runs").glob("*/result.json"))
+    capsys.readouterr()
+    assert ran(place, "rerun", "shapes_unseen", "--into", place / "kept") == 2
+    assert "expected a folder without this run" in capsys.readouterr().err
+
+
+def test_a_rerun_works_with_as_many_threads_as_the_run_had(place, capsys):
+    path = changed(place, "threads", environment={"threads": 3})
+    ran(place, "rerun", path, "--into", place / "three")
+    assert "threads: 3, as the run had" in capsys.readouterr().err
+    (again,) = (place / "three" / "runs").glob("*/result.json")
+    assert json.loads(again.read_text())["environment"]["threads"] == 3
+
+
+def test_other_images_are_refused_before_any_work(place, capsys):
+    path = changed(place, "elsewhere", fingerprint="0" * 16)
+    assert ran(place, "rerun", path, "--into", place / "nothing") == 2
+    assert "expected protocol 0000000000000000, found" in capsys.readouterr().err
+    assert not (place / "nothing").exists()
+
+
+def test_weights_for_a_recipe_without_any_are_refused(place, capsys):
+    assert ran(place, "rerun", "shapes_unseen", "--weights", "w.pt") == 2
+    assert "--weights: expected a recipe with a weights file" in capsys.readouterr().err
+
+
+def test_explain_speaks_of_stored_results(place, capsys):
+    path = changed(place, "another", environment={"threads": 7}, metrics={"recall@1": 0.9})
+    (folder,) = (place / "results" / "runs").iterdir()
+    assert ran(place, "explain", folder, path) == 0
+    text = capsys.readouterr().out
+    assert "what else differs is the machine" in text
+    assert "against 7" in text
+    assert ran(place, "explain", folder, path, "--format", "json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [line["what"] for line in found["differences"]] == ["threads"]
