@@ -122,7 +122,7 @@ def train(
     held: HeldOut | None = None,
     device: str,
     say: Say,
-    log: Logger,
+    log: Logger | None = None,
 ) -> tuple[Model, list[dict[str, float]]]:
     """Return a recipe's trained model and its curve; an untrained one where it asks for none.
 
@@ -145,7 +145,8 @@ def train(
 
     def on_epoch(rows: list[dict[str, float]]) -> None:
         stored.write_curve(rows)
-        log(rows)
+        if log:
+            log(rows)
 
     curve = training.run(on_epoch)
     checkpoint.save_weights(stored.folder, model, recipe)

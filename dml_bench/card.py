@@ -59,7 +59,9 @@ def text(result: RunResult) -> str:
 
 def _without_folders(recipe: Recipe) -> Recipe:
     """Return a recipe without the folders of the machine that its files lie on."""
-    names: dict[str, Any] = {name: Path(getattr(recipe, name)).name for name in ("dataset", "weights")}
+    names: dict[str, Any] = {
+        name: Path(getattr(recipe, name)).name for name in ("dataset", "weights")
+    }
     own = {name: short(getattr(recipe, name)) for name in ("backbone", "method")}
     return replace(recipe, **(names | own))
 

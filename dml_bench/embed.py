@@ -53,6 +53,5 @@ def embed(
 
 def _centres(pixels: Pixels, crop: int, device: torch.device) -> Tensor:
     """Return the (B, 3, crop, crop) uint8 middles of the images, where the model is."""
-    middles = torch.from_numpy(np.ascontiguousarray(centre_crop(pixels, crop)))
-    sent = on(device, middles)
-    return sent.contiguous(memory_format=torch.channels_last)
+    middles = centre_crop(torch.from_numpy(np.array(pixels)), crop)
+    return on(device, middles).contiguous(memory_format=torch.channels_last)

@@ -115,7 +115,7 @@ def probed_right(train: Embeddings, test: Embeddings, *, seed: int = 0) -> npt.N
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     order = by_id(train)
     numbers = _numbers(train.labels[order])

@@ -122,13 +122,16 @@ class Search:
         """
         lengths = np.linalg.norm(query, axis=1, keepdims=True) * self.longest
         wrong = 5 * (query.shape[1] + 2) * 2.0**-53 * lengths
-        unsure = (scores - wrong).astype(np.float32) != (scores + wrong).astype(np.float32)
+        unsure: npt.NDArray[np.bool_] = (scores - wrong).astype(np.float32) != (
+            scores + wrong
+        ).astype(np.float32)
         unsure[:, k:] = False
         level = scores[:, :k] - scores[:, 1 : k + 1] <= wrong  # short where k is all there is
         unsure[:, : level.shape[1]] |= level
         unsure[:, 1 : level.shape[1] + 1] |= level
         beyond = scores[:, k - 1 : k] - scores <= wrong  # those that may yet be the k-th
-        return unsure | (beyond & (scores > -np.inf) & (np.arange(scores.shape[1]) >= k))
+        unsure |= beyond & (scores > -np.inf) & (np.arange(scores.shape[1]) >= k)
+        return unsure
 
     def exact(self, query: Floats, places: Ints) -> Doubles:
         """Return the (P,) inner products of (P, D) queries with the rows at (P,) places.

@@ -1,4 +1,4 @@
-"""Every command block of the README and of docs/ is run, in order, as a reader would; the site builds."""
+"""Every command block of README and docs/ is run, in order, as a reader would; the site builds."""
 
 import os
 import re

@@ -10,7 +10,7 @@ import dml_bench
 
 FLOORS = [
     {"errors", "text"},
-    {"plugins", "completion"},
+    {"plugins"},
     {
         "types",
         "registry",
@@ -51,6 +51,7 @@ FLOORS = [
     {"page", "evaluations", "compare", "explain", "listing", "export", "card", "readme"},
     {"rerun"},
     {"actions"},
+    {"completion"},
     {"cli"},
     {"evaluate", "train", "__main__"},
 ]
