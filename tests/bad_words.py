@@ -6,7 +6,7 @@ WHERE = ("evaluate", "--dataset", "mine")
 FILE = ("evaluate", "--embeddings", "PLACE/sound.npz")
 
 NAMES = {
-    "no command": ([], "required: COMMAND"),
+    "no command": ([], "expected COMMAND, found none"),
     "a command unknown": (["trian"], "trian"),
     "a command empty": ([""], "command ''"),
     "a command with escapes": (["\x1b[31mtrain"], "\\x1b[31mtrain"),
@@ -22,14 +22,14 @@ NAMES = {
             "list": ["runs"],
         }.items()
     },
-    "fetch: nothing": (["fetch"], "required: dataset"),
+    "fetch: nothing": (["fetch"], "expected dataset, found none"),
     "fetch: two": (["fetch", "mine", "yours"], "yours"),
-    "train: nothing": (["train"], "required: --dataset, --method"),
-    "train: no method": (["train", "--dataset", "mine"], "required: --method"),
+    "train: nothing": (["train"], "expected --dataset, --method, found none"),
+    "train: no method": (["train", "--dataset", "mine"], "expected --method, found none"),
     "train: a word too many": ([*TRAIN, "now"], "now"),
-    "run: nothing": (["run"], "required: suite"),
-    "publish: nothing": (["publish"], "required: runs"),
-    "list: nothing": (["list"], "required: kind"),
+    "run: nothing": (["run"], "expected suite, found none"),
+    "publish: nothing": (["publish"], "expected runs, found none"),
+    "list: nothing": (["list"], "expected kind, found none"),
     "list: unknown": (["list", "recipes"], "recipes"),
     "list: misspelt": (["list", "method"], "method"),
     "evaluate: nothing": (["evaluate"], "--dataset, --checkpoint or --embeddings, found none"),

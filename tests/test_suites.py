@@ -203,5 +203,5 @@ def test_a_published_number_that_is_no_fraction_is_refused(tmp_path, value):
 
 
 def test_other_columns_are_refused(tmp_path):
-    with pytest.raises(StoreError, match="expected the columns"):
+    with pytest.raises(StoreError, match="no column 'a'; there is source_key"):
         read_published(write(tmp_path, "a,b\n1,2\n", "p.csv"))
