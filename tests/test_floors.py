@@ -49,9 +49,8 @@ FLOORS = [
     {"bench", "report", "closeups"},
     {"records", "runner", "terminal", "sections"},
     {"page", "evaluations", "compare", "explain", "listing", "export", "card", "readme"},
-    {"rerun"},
+    {"rerun", "completion"},
     {"actions"},
-    {"completion"},
     {"cli"},
     {"evaluate", "train", "__main__"},
 ]
