@@ -12,6 +12,7 @@ from dml_bench.answers import recalls
 from dml_bench.errors import EmbeddingsError, MetricError
 from dml_bench.findings import Arrays, Finding
 from dml_bench.neighbours import most, rank
+from dml_bench.readers import read_arrays
 from dml_bench.ties import recall_ties
 from dml_bench.types import Embeddings, Ints, Ranking
 from dml_bench.typeset import Grid
@@ -76,10 +77,9 @@ def audit(path: str | Path, *, near: float = NEAR) -> Audit:
     if not 0 < near < 1:
         raise MetricError(f"expected a cosine between 0 and 1, found {near}; write 0.999")
     path = Path(path)
-    if path.suffix not in files.READERS or not path.is_file():
-        files.load_embeddings(path)  # says what is wrong
+    arrays = read_arrays(path)
     try:
-        found = tuple(_findings(files._read(path), near))
+        found = tuple(_findings(arrays, near))
     except EmbeddingsError as problem:
         raise EmbeddingsError(f"{path.name}: {problem}") from problem
     known = next(f for f in found if f.name == "known split")

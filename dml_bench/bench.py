@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from dml_bench import checkpoint, models, provenance, scoring
+from dml_bench.assembly import build, class_numbers, method_of
 from dml_bench.data.batches import Batches
 from dml_bench.data.splits import HeldOut, hold_out
 from dml_bench.embed import embed
@@ -16,14 +17,11 @@ from dml_bench.engine import Say, Training
 from dml_bench.environment import forget_peaks
 from dml_bench.errors import EmbeddingsError, RunError, StoreError
 from dml_bench.loggers import Logger, LoggerOf, silent
-from dml_bench.methods import METHODS
-from dml_bench.methods.base import BaseMethod, make
 from dml_bench.models import Model
 from dml_bench.outcomes import Clock, marks, result_of
 from dml_bench.packs import Packs
-from dml_bench.plugins import verify
 from dml_bench.store import Run
-from dml_bench.types import Dataset, Embeddings, Ints, Recipe, RunResult, Split
+from dml_bench.types import Dataset, Embeddings, Recipe, RunResult, Split
 
 
 def run(
@@ -79,9 +77,7 @@ def run(
         forget_peaks()
         clock = Clock()
         pixels = Packs(dataset, recipe, results / "packs")
-        if held:
-            pixels.cut(held)
-        pixels.make()
+        pixels.make(held)
         clock.lap("pack")
         model, curve = train(
             *(recipe, dataset, pixels, stored), held=held, device=device, say=say, log=log
@@ -91,13 +87,11 @@ def run(
         stored.save_embeddings(query, gallery)
         clock.lap("embed")
         wanted = scoring.default_metrics(dataset.protocol, dataset.recall_at)
-        scores = scoring.answered(query, gallery, wanted)
+        scores = scoring.answered(query, gallery, wanted, device)
         stored.save_neighbours(scores[1])
         clock.lap("evaluate")
-        laps = clock.laps
-        result = result_of(
-            *(recipe, dataset, model, scores, laps, device), curve=curve, code=code, held=held
-        )
+        made = (recipe, dataset, model, scores, clock.laps, device)
+        result = result_of(*made, curve=curve, code=code, held=held)
         stored.finish(result)
         log.finish(result)
         provenance.end_sessions(stored.folder)
@@ -151,46 +145,6 @@ def train(
     curve = training.run(on_epoch)
     checkpoint.save_weights(stored.folder, model, recipe)
     return model, curve
-
-
-def build(recipe: Recipe, device: str) -> Model:
-    """Return a recipe's model as it is before training.
-
-    Raises:
-        DataError: a user's file is another than the recipe's.
-    """
-    verify(recipe.backbone, recipe.backbone_digest)
-    model = models.build(
-        recipe.backbone,
-        recipe.weights,
-        recipe.head,
-        recipe.dim,
-        crop=recipe.crop,
-        mean=recipe.mean,
-        std=recipe.std,
-        seed=recipe.seed,
-    )
-    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-
-def method_of(recipe: Recipe, dataset: Dataset) -> BaseMethod:
-    """Return a recipe's method for a dataset; one without labels is not told C either."""
-    verify(recipe.method, recipe.method_digest)
-    method: type[BaseMethod] = METHODS[recipe.method].Method
-    given = {
-        "n_items": len(dataset.train),
-        "dim": recipe.dim,
-        "width": models.width(recipe.backbone, recipe.crop),
-    }
-    if method.supervision == "supervised":
-        given["n_classes"] = len(dataset.train.classes)
-    return make(method, given, recipe.options)
-
-
-def class_numbers(labels: Ints) -> Ints:
-    """Return (N,) the classes as numbers from 0 to C - 1."""
-    numbers: Ints = np.unique(labels, return_inverse=True)[1].astype(np.int64)
-    return numbers
 
 
 def embeddings(
@@ -264,7 +218,7 @@ def score_checkpoint(
     checkpoint.load_weights(path, model)
     query, gallery = embeddings(model, recipe, dataset, Packs(dataset, recipe, results / "packs"))
     clock.lap("embed")
-    scores = scoring.answered(query, gallery, names)
+    scores = scoring.answered(query, gallery, names, device)
     clock.lap("evaluate")
     found = result_of(recipe, dataset, model, scores, clock.laps, device)
     return replace(found, training="")  # what the weights saw is not known here

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from dml_bench.errors import MetricError
+from dml_bench.levels import Doubles
 from dml_bench.neighbours import by_id
 from dml_bench.progress import Bar
-from dml_bench.search import Doubles, Search
+from dml_bench.search import Search
 from dml_bench.types import Clustering, Embeddings, Floats, Ints
 
 SEEDS = (0, 1, 2)

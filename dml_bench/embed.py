@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dml_bench.augment import centre_crop
+from dml_bench.crops import centre_crop
 from dml_bench.data.batches import on
 from dml_bench.data.pack import Pixels
 from dml_bench.models import Model

@@ -9,8 +9,8 @@ import numpy as np
 
 from dml_bench.atomic import atomic_file, atomic_write
 from dml_bench.errors import RecipeError, StoreError
-from dml_bench.files import Array
 from dml_bench.locate import locate
+from dml_bench.readers import Array
 from dml_bench.results import read_result
 from dml_bench.store import Run
 from dml_bench.terminal import say

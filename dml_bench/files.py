@@ -1,19 +1,17 @@
 """Embeddings from a file that anybody may have written: .npz, .safetensors, .parquet."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from dml_bench.errors import EmbeddingsError
+from dml_bench.readers import Array, read_arrays
 from dml_bench.types import Embeddings
 
-Array = npt.NDArray[Any]
 NAMES = ("vectors", "labels", "ids", "gallery_vectors", "gallery_labels", "gallery_ids")
-COLUMNS = ("vector", "label", "id", "split")
 BIGGEST = np.iinfo(np.int64).max
 
 
@@ -41,15 +39,9 @@ def load_embeddings(path: str | Path) -> tuple[Embeddings, Embeddings]:
         (3, True)
     """
     path = Path(path)
-    if path.suffix not in READERS:
-        raise EmbeddingsError(
-            f"{path.name}: expected a file that ends in {', '.join(READERS)}, found"
-            f" '{path.suffix}'; save the vectors as .npz"
-        )
-    if not path.is_file():
-        raise EmbeddingsError(f"{path}: expected a file, found none; check the path")
+    arrays = read_arrays(path)
     try:
-        return paired(_read(path))
+        return paired(arrays)
     except EmbeddingsError as problem:
         raise EmbeddingsError(f"{path.name}: {problem}") from problem
 
@@ -167,86 +159,3 @@ def _signed(labels: Array) -> Array:
     """Return unsigned integers as int64 where they fit."""
     fits = labels.dtype.kind == "u" and (not len(labels) or labels.max() <= BIGGEST)
     return labels.astype(np.int64) if fits else labels
-
-
-def _read(path: Path) -> Mapping[str, Array]:
-    try:
-        return READERS[path.suffix](path)
-    except EmbeddingsError:
-        raise
-    except (Exception, RecursionError) as problem:  # a parser may trip in any way over damage
-        said = " ".join(str(problem).split())[:200] or type(problem).__name__
-        raise EmbeddingsError(
-            f"expected a sound {path.suffix} file, found one that cannot be read ({said});"
-            " write it again, without pickled objects"
-        ) from problem
-
-
-def _npz(path: Path) -> Mapping[str, Array]:
-    with np.load(path, allow_pickle=False) as saved:
-        return {name: saved[name] for name in saved.files}
-
-
-def _safetensors(path: Path) -> Mapping[str, Array]:
-    import torch
-    from safetensors.torch import load_file
-
-    half = torch.bfloat16  # NumPy has no such type
-    return {n: (t.float() if t.dtype == half else t).numpy() for n, t in load_file(path).items()}
-
-
-def _parquet(path: Path) -> Mapping[str, Array]:
-    try:
-        from pyarrow import parquet
-    except ImportError as absent:
-        raise EmbeddingsError(
-            "expected pyarrow to read .parquet, found none; pip install 'dml_bench[parquet]'"
-        ) from absent
-    table = parquet.read_table(path)
-    columns = {name: _column(table[name], name) for name in COLUMNS if name in table.column_names}
-    if missing := sorted({"vector", "label"} - set(columns)):
-        found = ", ".join(table.column_names) or "none"
-        raise EmbeddingsError(f"expected a column '{missing[0]}', found {found}; add it")
-    named = {f"{name}s": values for name, values in columns.items() if name != "split"}
-    if "split" not in columns:
-        return named
-    return _by_split(named, columns["split"])
-
-
-def _column(column: Any, name: str) -> Array:
-    """Return a column as an array: (N, D) of lists, else (N,)."""
-    if column.null_count:
-        raise EmbeddingsError(f"expected a full column '{name}', found {column.null_count} empty")
-    if "list" not in str(column.type):
-        return np.array(column.to_pylist())
-    from pyarrow import compute
-
-    widths = compute.list_value_length(column).unique().to_pylist()
-    if len(widths) != 1:
-        raise EmbeddingsError(
-            f"expected vectors of one length, found {sorted(widths)[:4]}; mend it"
-        )
-    flat: Array = compute.list_flatten(column).to_numpy()
-    return flat.reshape(len(column), widths[0])
-
-
-def _by_split(arrays: Mapping[str, Array], split: Array) -> Mapping[str, Array]:
-    """Part the rows by what their `split` says."""
-    if strange := sorted({str(side) for side in split} - {"query", "gallery"}):
-        raise EmbeddingsError(
-            f"expected split 'query' or 'gallery', found '{strange[0]}'; rename it"
-        )
-    sides = {"": split == "query", "gallery_": split == "gallery"}
-    return {
-        prefix + name: values[rows]
-        for prefix, rows in sides.items()
-        for name, values in arrays.items()
-        if rows.any()
-    }
-
-
-READERS: dict[str, Callable[[Path], Mapping[str, Array]]] = {
-    ".npz": _npz,
-    ".safetensors": _safetensors,
-    ".parquet": _parquet,
-}

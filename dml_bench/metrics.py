@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from dml_bench import answers
 from dml_bench.agreement import Agreement
+from dml_bench.answers import average_precisions, probes, r_precisions, recalls, votes
 from dml_bench.errors import MetricError
 from dml_bench.plugins import is_plugin, measure
 from dml_bench.probes import linear_probe, weighted_vote
@@ -40,7 +40,7 @@ def recall_at_k(ranking: Ranking, k: int) -> float:
     Source:
         Jégou, Douze and Schmid (TPAMI 2011) for the name; as used by Song et al. (CVPR 2016).
     """
-    return answers.recalls(ranking, k).mean()
+    return recalls(ranking, k).mean()
 
 
 def r_precision(ranking: Ranking) -> float:
@@ -54,7 +54,7 @@ def r_precision(ranking: Ranking) -> float:
     Source:
         Musgrave et al., "A Metric Learning Reality Check" (ECCV 2020), section 3.2.
     """
-    return answers.r_precisions(ranking).mean()
+    return r_precisions(ranking).mean()
 
 
 def map_at_r(ranking: Ranking) -> float:
@@ -69,7 +69,7 @@ def map_at_r(ranking: Ranking) -> float:
     Source:
         Musgrave et al., "A Metric Learning Reality Check" (ECCV 2020), section 3.2.
     """
-    return answers.average_precisions(ranking).mean()
+    return average_precisions(ranking).mean()
 
 
 def unanswerable(ranking: Ranking) -> int:
@@ -130,9 +130,9 @@ class Metric:
         needs: "ranking", "clustering" (of the queries) or "splits" (gallery and queries).
         depth: (k, the greatest R) -> how many neighbours it must see.
         meaning: one sentence.
-        k: the depth asked for; 0 for a metric that has none.
         per_query: of the same arguments -> what each query answered, whose mean `compute` is;
             None for a metric that is no mean over queries.
+        k: the depth asked for; 0 for a metric that has none.
     """
 
     name: str
@@ -140,8 +140,8 @@ class Metric:
     needs: str
     depth: Callable[[int, int], int]
     meaning: str
-    k: int = 0
     per_query: Callable[..., PerQuery] | None = None
+    k: int = 0
 
 
 def _none(_k: int, _r: int) -> int:
@@ -152,56 +152,40 @@ def _asked(k: int, _r: int) -> int:
     return k
 
 
-def _all_relevant(_k: int, r: int) -> int:
+def _all_r(_k: int, r: int) -> int:
     return r
 
 
+_R, _C = "ranking", "clustering"
 METRICS = {
     entry.name: entry
     for entry in (
-        Metric(
-            "recall@k",
-            recall_at_k,
-            "ranking",
-            _asked,
-            "any of the k nearest is right",
-            per_query=answers.recalls,
-        ),
+        Metric("recall@k", recall_at_k, _R, _asked, "any of the k nearest is right", recalls),
         Metric(
             "r_precision",
             r_precision,
-            "ranking",
-            _all_relevant,
+            _R,
+            _all_r,
             "share right of the R nearest",
-            per_query=answers.r_precisions,
+            r_precisions,
         ),
         Metric(
             "map@r",
             map_at_r,
-            "ranking",
-            _all_relevant,
+            _R,
+            _all_r,
             "average precision in the R nearest",
-            per_query=answers.average_precisions,
+            average_precisions,
         ),
-        Metric("nmi", nmi, "clustering", _none, "clusters against classes, arithmetic"),
-        Metric("nmi_geometric", nmi_geometric, "clustering", _none, "the same, geometric"),
-        Metric("nmi_chance", nmi_chance, "clustering", _none, "nmi of clusters filled at random"),
-        Metric("ami", ami, "clustering", _none, "clusters against classes, less chance"),
+        Metric("nmi", nmi, _C, _none, "clusters against classes, arithmetic"),
+        Metric("nmi_geometric", nmi_geometric, _C, _none, "the same, geometric"),
+        Metric("nmi_chance", nmi_chance, _C, _none, "nmi of clusters filled at random"),
+        Metric("ami", ami, _C, _none, "clusters against classes, less chance"),
         Metric(
-            "knn@k",
-            weighted_vote,
-            "ranking",
-            _asked,
-            "weighted vote of the k nearest is right",
-            per_query=answers.votes,
+            "knn@k", weighted_vote, _R, _asked, "weighted vote of the k nearest is right", votes
         ),
         Metric(
-            "linear",
-            linear_probe,
-            "splits",
-            _none,
-            "logistic regression on the gallery is right",
-            per_query=answers.probes,
+            "linear", linear_probe, "splits", _none, "regression on the gallery is right", probes
         ),
     )
 }
@@ -244,7 +228,7 @@ def metric(name: str) -> Metric:
 def _brought(name: str) -> Metric:
     """Return a user's metric; without a k of its own it sees as deep as the greatest R."""
     compute, needs, has_k = measure(name)
-    depth = {True: _asked, False: _all_relevant}[has_k] if needs == "ranking" else _none
+    depth = {True: _asked, False: _all_r}[has_k] if needs == "ranking" else _none
     return Metric(f"{name}@k" if has_k else name, compute, needs, depth, "the user's own")
 
 

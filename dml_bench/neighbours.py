@@ -1,6 +1,5 @@
 """Exact cosine search, in an order that nothing but the vectors and the ids decides."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,6 @@ from dml_bench.progress import Bar
 from dml_bench.search import Search
 from dml_bench.types import Embeddings, Ints, Ranking
 
-PAIRS = 1 << 20  # right items that are looked at at a time
-
 
 def rank(
     query: Embeddings,
@@ -20,7 +17,6 @@ def rank(
     k: int,
     *,
     leave_one_out: bool | None = None,
-    first: bool = False,
     device: str = "cpu",
 ) -> Ranking:
     """Find each query's `k` nearest gallery items by cosine, the query's own image left out.
@@ -35,7 +31,6 @@ def rank(
         gallery: G embeddings.
         k: neighbours to keep, 1 or more.
         leave_one_out: row q of both is the same image; by default, whether both are one object.
-        first: say too where each query's nearest right item stands, beyond `k` as well.
         device: where rough products are made, "cpu" or "cuda"; it changes no bit of the answer.
 
     Raises:
@@ -56,50 +51,13 @@ def rank(
     with Bar("searching", len(query), delay=2.0) as bar:
         search = Search(gallery.vectors if gallery.ids is None else gallery.vectors[order], device)
         places, scores = search.nearest(query.vectors, k, own, bar.advance)
-    ranking = Ranking(
+    return Ranking(
         ids=places if gallery.ids is None else order[places],
         scores=scores.astype(np.float32),  # in the order of float64
         query_labels=query.labels,
         gallery_labels=gallery.labels,
         leave_one_out=alone,
     )
-    return replace(ranking, first=_first(search, query, own, order, ranking)) if first else ranking
-
-
-def _first(search: Search, query: Embeddings, own: Ints, order: Ints, ranking: Ranking) -> Ints:
-    """Return (Q,) where the nearest right item stands, from 1; 0 where there is none.
-
-    Beyond the ranking it is counted: of the right items the best by (score, id), and how many of
-    all items stand before it.
-    """
-    places = np.where(ranking.hits.any(axis=1), ranking.hits.argmax(axis=1) + 1, 0)
-    left = np.flatnonzero((places == 0) & (ranking.n_relevant > 0))
-    step = max(1, PAIRS // max(1, int(ranking.n_relevant.max())))
-    with Bar("counting", len(left), delay=2.0) as bar:
-        for rows in (left[i : i + step] for i in range(0, len(left), step)):
-            best = _best_right(search, query, rows, own, order, ranking)
-            asked = query.vectors[rows]
-            places[rows] = search.positions(asked, own[rows], *best, bar.advance)
-    return places
-
-
-def _best_right(
-    search: Search, query: Embeddings, rows: Ints, own: Ints, order: Ints, ranking: Ranking
-) -> tuple[npt.NDArray[np.float64], Ints]:
-    """Return the scores and places of the best right item of each of some queries."""
-    labels = ranking.gallery_labels[order]
-    by_class = np.argsort(labels, kind="stable")
-    ranges = (
-        np.searchsorted(labels[by_class], query.labels[rows], side) for side in ("left", "right")
-    )
-    starts, stops = ranges
-    asked = np.repeat(np.arange(len(rows)), stops - starts)
-    at = by_class[np.concatenate([np.arange(*both) for both in zip(starts, stops, strict=True)])]
-    asked, at = asked[at != own[rows][asked]], at[at != own[rows][asked]]
-    exact = search.exact(query.vectors[rows[asked]], at)
-    sorted_ = np.lexsort((at, -exact, asked))
-    best = sorted_[np.searchsorted(asked[sorted_], np.arange(len(rows)))]
-    return exact[best], at[best]
 
 
 def by_id(items: Embeddings) -> Ints:

@@ -28,13 +28,15 @@ class Packs:
             split, self.folder, self.dataset.name, fit=self.recipe.fit, resize=self.recipe.resize
         )
 
-    def cut(self, held: HeldOut) -> None:
+    def _cut(self, held: HeldOut) -> None:
         """Take the pixels of what is held out, and of the rest, from one pack of both."""
         for split, rows in held.parts:
             self.made[id(split)] = cast(Pixels, Rows(self[held.whole], rows))
 
-    def make(self) -> None:
-        """Pack all that a run of the recipe looks at."""
+    def make(self, held: HeldOut | None = None) -> None:
+        """Pack all that a run of the recipe looks at, and what is held out of it."""
+        if held:
+            self._cut(held)
         trained = [self.dataset.train] if self.recipe.epochs else []
         for split in (*trained, self.dataset.query, self.dataset.gallery):
             _ = self[split]

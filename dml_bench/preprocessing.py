@@ -4,18 +4,18 @@ from contextlib import suppress
 from typing import Any
 
 from dml_bench import weights as files
-from dml_bench.backbones import (
+from dml_bench.backbones import find_builder
+from dml_bench.errors import DataError
+from dml_bench.foundation import FOUNDATIONS
+from dml_bench.plugins import HUB, is_plugin, said_beside
+from dml_bench.registry import unknown
+from dml_bench.zoos import (
     INCEPTIONS,
-    find_builder,
     timm_config,
     timm_of,
     timm_with,
     torchvision_weights,
 )
-from dml_bench.errors import DataError
-from dml_bench.foundation import FOUNDATIONS
-from dml_bench.plugins import HUB, is_plugin, said_beside
-from dml_bench.registry import unknown
 
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 HALF = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}

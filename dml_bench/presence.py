@@ -3,9 +3,9 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from dml_bench.backbones import extra, timm_of, torchvision_weights
 from dml_bench.errors import BenchError
 from dml_bench.foundation import FOUNDATIONS
+from dml_bench.zoos import extra, timm_of, torchvision_weights
 
 DRAWN = ("resnet18_cifar", "conv4", "pixels")
 

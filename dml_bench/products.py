@@ -4,7 +4,6 @@ On the processor FAISS finds candidates and BLAS multiplies; on an accelerator b
 matrix products there. Either may be wrong by what `slack` says, and by no more.
 """
 
-from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy.typing as npt
 
 from dml_bench.types import Floats, Ints
 
-TABLE = 1 << 24  # products that are held at a time: 64 MiB
+TABLE = 1 << 28  # products that are held at a time on a device: 1 GiB
 
 
 class Products(Protocol):
@@ -20,9 +19,6 @@ class Products(Protocol):
 
     def best(self, query: Floats, k: int) -> tuple[Floats, Ints]:
         """Return the (Q, k) greatest products, greatest first, and the rows that they are with."""
-
-    def tables(self, query: Floats) -> Iterator[tuple[int, Floats]]:
-        """Yield (first row, (Q, some rows) products) until every row had its turn."""
 
 
 def slack(query: Floats, longest: float) -> npt.NDArray[np.float64]:
@@ -71,12 +67,6 @@ class OnProcessor:
         )
         return found
 
-    def tables(self, query: Floats) -> Iterator[tuple[int, Floats]]:
-        """Yield (first row, (Q, some rows) products) until every row had its turn."""
-        step = max(1, TABLE // len(query))
-        for start in range(0, len(self.rows), step):
-            yield start, query @ self.rows[start : start + step].T
-
 
 class OnDevice:
     """Blocked matrix products of torch, the rows resident on the device."""
@@ -93,17 +83,8 @@ class OnDevice:
         asked = torch.from_numpy(np.ascontiguousarray(query)).to(self.rows.device)
         parts = [
             (asked[i : i + step] @ self.rows.T).topk(k, dim=1)
-            for step in [max(1, 16 * TABLE // len(self.rows))]
+            for step in [max(1, TABLE // len(self.rows))]
             for i in range(0, len(asked), step)
         ]
         values, places = (torch.cat([part[i] for part in parts]).cpu().numpy() for i in (0, 1))
         return values, places
-
-    def tables(self, query: Floats) -> Iterator[tuple[int, Floats]]:
-        """Yield (first row, (Q, some rows) products) until every row had its turn."""
-        import torch
-
-        asked = torch.from_numpy(np.ascontiguousarray(query)).to(self.rows.device)
-        step = max(1, TABLE // len(query))
-        for start in range(0, len(self.rows), step):
-            yield start, (asked @ self.rows[start : start + step].T).cpu().numpy()

@@ -13,7 +13,7 @@ from dml_bench.files import as_array, load_embeddings, paired
 from dml_bench.metrics import Metric, metric, unanswerable
 from dml_bench.neighbours import rank
 from dml_bench.ties import recall_ties
-from dml_bench.types import Clustering, Embeddings, PerQuery, Ranking
+from dml_bench.types import Embeddings, PerQuery, Ranking
 
 __all__ = ["default_metrics", "evaluate", "load_embeddings", "report", "score"]
 
@@ -152,9 +152,11 @@ def evaluate(
 
 
 def answered(
-    query: Embeddings, gallery: Embeddings, names: Sequence[str]
+    query: Embeddings, gallery: Embeddings, names: Sequence[str], device: str = "cpu"
 ) -> tuple[dict[str, float], Ranking, dict[str, PerQuery]]:
     """Compute what `evaluate` does, and say what each query answered.
+
+    Rough products are made on `device`, "cpu" or "cuda"; it changes no bit.
 
     Returns:
         The values, the ranking, and for each metric that is a mean over queries what it is of.
@@ -168,10 +170,10 @@ def answered(
             f"expected a gallery apart from the queries for {apart[0]}, found none;"
             " give gallery vectors with labels, or leave it out"
         )
-    ranking = rank(query, gallery, _depth(query, gallery, wanted))
+    ranking = rank(query, gallery, _depth(query, gallery, wanted), device=device)
     needs: dict[str, tuple[Any, ...]] = {"ranking": (ranking,), "splits": (gallery, query)}
     if any(m.needs == "clustering" for m in wanted):
-        needs["clustering"] = (_clustered(query),)
+        needs["clustering"] = (kmeans(query, len(np.unique(query.labels)), device=device),)
     each = {m.name: m.per_query(*needs[m.needs]) for m in wanted if m.per_query}
     values = {
         m.name: each[m.name].mean() if m.name in each else m.compute(*needs[m.needs])
@@ -233,10 +235,6 @@ def conventions(query: Embeddings, ranking: Ranking, names: Sequence[str]) -> Ma
     }
 
 
-def _clustered(query: Embeddings) -> Clustering:
-    return kmeans(query, len(np.unique(query.labels)))
-
-
 def _depth(query: Embeddings, gallery: Embeddings, wanted: Sequence[Metric]) -> int:
     """Return how deep to search: what the metrics need, 1 at least, the gallery at most."""
     none = np.empty((len(query), 0))
@@ -246,5 +244,5 @@ def _depth(query: Embeddings, gallery: Embeddings, wanted: Sequence[Metric]) -> 
     )
     most_relevant = int(unsearched.n_relevant.max())
     depths = [m.depth(m.k, most_relevant) + m.name.startswith("recall@") for m in wanted]
-    needed = max([1, *depths])  # one beyond a recall's: is its last place shared?
+    needed = max(depths, default=1)  # one beyond a recall's: is its last place shared?
     return max(1, min(needed, len(gallery) - alone))

@@ -14,17 +14,15 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from dml_bench.levels import Doubles, cosines
 from dml_bench.products import products, slack, threads
 from dml_bench.types import Floats, Ints
-
-Doubles = npt.NDArray[np.float64]
 
 MARGIN = 64  # candidates beyond those asked for
 WIDER = 16  # how much wider the second attempt is
 FEW = 256  # rows: a gallery that is sorted whole
 GATHER = 1 << 19  # numbers of candidates that are gathered at a time: they fit a cache
 BLOCK = 1 << 21  # pairs that are held at a time
-COUNTED = 1024  # queries whose places are counted at a time
 
 
 class Search:
@@ -136,58 +134,13 @@ class Search:
     def exact(self, query: Floats, places: Ints) -> Doubles:
         """Return the (P,) inner products of (P, D) queries with the rows at (P,) places.
 
-        A product of two float32 is exact in float64, and the sum runs over D in order: the same
-        bits wherever a pair stands.
+        The same bits wherever a pair stands; see `levels.cosines`.
         """
-        total = np.zeros(len(places))
+        total = np.empty(len(places))
         step = max(1, GATHER // query.shape[1])
         for part in (slice(i, i + step) for i in range(0, len(places), step)):
-            pairs = zip(query[part].T, self.rows[places[part]].T, strict=True)
-            for asked, found in pairs:
-                total[part] += asked.astype(np.float64) * found
+            total[part] = cosines(query[part], self.rows[places[part]])
         return total
-
-    def positions(
-        self,
-        query: Floats,
-        own: Ints,
-        scores: Doubles,
-        places: Ints,
-        done: Callable[[int], None] = lambda n: None,
-    ) -> Ints:
-        """Return (Q,) where each query's row at `places` stands, from 1, by (score, place).
-
-        Args:
-            query: (Q, D) float32.
-            own: (Q,) the row that each query may not find; -1 for none.
-            scores: (Q,) float64, as `exact` gives them for the rows at `places`.
-            places: (Q,) int64.
-            done: told of each few queries that are answered, how many they are.
-        """
-        found = np.empty(len(query), np.int64)
-        for rows in (slice(i, i + COUNTED) for i in range(0, len(query), COUNTED)):
-            found[rows] = 1 + self._better(query[rows], own[rows], scores[rows], places[rows])
-            done(len(found[rows]))
-        return found
-
-    def _better(self, query: Floats, own: Ints, scores: Doubles, places: Ints) -> Ints:
-        """Return (Q,) how many rows stand before the one at `places`; what is close is settled."""
-        wrong = slack(query, self.longest)
-        low = np.nextafter((scores - wrong).astype(np.float32), np.float32(-np.inf))[:, None]
-        high = np.nextafter((scores + wrong).astype(np.float32), np.float32(np.inf))[:, None]
-        better = np.zeros(len(query), np.int64)
-        for start, table in self.products.tables(query):
-            here = np.flatnonzero((own >= start) & (own < start + table.shape[1]))
-            table[here, own[here] - start] = -np.inf
-            sure = np.count_nonzero(table > high, axis=1)
-            better += sure
-            close = np.flatnonzero(np.count_nonzero(table >= low, axis=1) > sure)
-            asked, at = np.nonzero((table[close] >= low[close]) & (table[close] <= high[close]))
-            asked, at = close[asked], at + start
-            exact = self.exact(query[asked], at)
-            level = (exact == scores[asked]) & (at < places[asked])
-            np.add.at(better, asked, (exact > scores[asked]) | level)
-        return better
 
     @cached_property
     def _codes(self) -> tuple[Floats, Ints]:

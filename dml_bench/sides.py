@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from dml_bench import scoring
 from dml_bench.errors import MetricError, StoreError
-from dml_bench.files import READERS, load_embeddings
+from dml_bench.files import load_embeddings
 from dml_bench.locate import locate
 from dml_bench.metrics import metric
 from dml_bench.neighbours import by_id
+from dml_bench.readers import READERS
 from dml_bench.results import read_result
 from dml_bench.store import Run
 from dml_bench.types import Embeddings, Ints, PerQuery, Ranking, RunResult

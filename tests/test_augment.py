@@ -6,7 +6,7 @@ import torch
 import torchvision.transforms.v2.functional as TF
 from torchvision.transforms import RandomResizedCrop
 
-from dml_bench import augment, colour
+from dml_bench import augment, colour, crops
 from dml_bench.errors import UnknownNameError
 
 
@@ -21,15 +21,15 @@ def uniform(n, width, seed=0):
 @pytest.mark.parametrize("size", [12, 24, 64])
 def test_a_resized_crop_is_the_one_that_torchvision_cuts_from_the_same_box(size):
     pictures, u = images(), uniform(16, 22)
-    found = augment.random_resized_crop(pictures, u, size)
-    boxes = torch.stack(augment._boxes(u, 40, 48), dim=1).int().tolist()
+    found = crops.random_resized_crop(pictures, u, size)
+    boxes = torch.stack(crops._boxes(u, 40, 48), dim=1).int().tolist()
     for picture, box, crop in zip(pictures, boxes, found, strict=True):
         expected = TF.resized_crop(picture, *box, [size, size], antialias=True)
         torch.testing.assert_close(crop, expected, atol=1e-5, rtol=0)
 
 
 def test_boxes_are_spread_as_torchvisions_are():
-    _, _, tall, wide = augment._boxes(uniform(4000, 22), 100, 100)
+    _, _, tall, wide = crops._boxes(uniform(4000, 22), 100, 100)
     torch.manual_seed(0)
     theirs = torch.tensor(
         [
@@ -47,7 +47,7 @@ def test_boxes_are_spread_as_torchvisions_are():
 
 def test_a_box_that_no_try_fits_is_the_widest_the_ratios_allow():
     u = torch.ones(1, 22) * 0.999  # the largest area at the widest ratio never fits a tall image
-    top, left, tall, wide = (v.item() for v in augment._boxes(u, 200, 20))
+    top, left, tall, wide = (v.item() for v in crops._boxes(u, 200, 20))
     assert (tall, wide) == (27, 20)
     assert (top, left) == (86, 0)
 
@@ -90,7 +90,7 @@ def test_gray_and_flip_happen_as_often_as_they_should():
 
 def test_a_random_crop_reaches_every_place_and_stays_inside():
     marked = torch.arange(6 * 7).reshape(1, 1, 6, 7).expand(3000, 3, -1, -1)
-    corners = augment.random_crop(marked, uniform(3000, 2), 4)[:, 0, 0, 0]
+    corners = crops.random_crop(marked, uniform(3000, 2), 4)[:, 0, 0, 0]
     assert sorted(set(corners.tolist())) == [
         7 * top + left for top in range(3) for left in range(4)
     ]
@@ -98,7 +98,7 @@ def test_a_random_crop_reaches_every_place_and_stays_inside():
 
 def test_affine_without_a_draw_in_any_direction_changes_nothing():
     pictures = images(2, 16, 16)
-    torch.testing.assert_close(augment.affine(pictures, torch.full((2, 6), 0.5), 16), pictures)
+    torch.testing.assert_close(crops.affine(pictures, torch.full((2, 6), 0.5), 16), pictures)
 
 
 def test_leaving_a_part_out_moves_no_other_draw():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dml_bench import readme
-from dml_bench.cli import parser
+from dml_bench.arguments import parser
 from dml_bench.results import read_records
 
 ROOT = Path(__file__).parents[1]

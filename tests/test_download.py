@@ -17,6 +17,7 @@ import requests
 from server import Site, serving
 
 from dml_bench.data import download as module
+from dml_bench.data import transfer
 from dml_bench.data.download import download, verify
 from dml_bench.data.origin import Archive
 from dml_bench.errors import DataError
@@ -64,7 +65,7 @@ def begun(wanted):
 
 def few_bytes_twice(*sites, breaks=1):
     """Each break costs the block that was not full, and no more."""
-    return sum(site.sent for site in sites) < len(CONTENT) + breaks * module.BLOCK
+    return sum(site.sent for site in sites) < len(CONTENT) + breaks * transfer.BLOCK
 
 
 def test_a_file_is_fetched_once(site, tmp_path):
@@ -78,8 +79,8 @@ def test_a_line_that_breaks_is_gone_on_with_where_it_broke(site, tmp_path):
     fetch(tmp_path, site)
     first, second, third = (begun(wanted) for _, wanted, _ in site.asked)
     assert first == 0
-    assert 750_000 - module.BLOCK < second <= 750_000
-    assert 1_125_000 - 2 * module.BLOCK < third <= 1_125_000
+    assert 750_000 - transfer.BLOCK < second <= 750_000
+    assert 1_125_000 - 2 * transfer.BLOCK < third <= 1_125_000
 
 
 def test_what_one_call_fetched_the_next_goes_on_with(site, tmp_path):
@@ -249,7 +250,7 @@ def test_a_disk_that_fills_up_is_said_and_the_server_is_not_blamed(site, tmp_pat
 
         yield append
 
-    monkeypatch.setattr(module, "_from", full)
+    monkeypatch.setattr(transfer, "_from", full)
     message = refusal(tmp_path, site)
     assert message.startswith(f"{tmp_path}: expected a folder that can be written, found: No space")
     assert len(site.asked) == 1

@@ -11,7 +11,7 @@ import pytest
 import torch
 from toys import LESS, SMALL, toy
 
-from dml_bench import bench, checkpoint, recipes
+from dml_bench import assembly, bench, checkpoint, recipes
 from dml_bench.methods import METHODS
 from dml_bench.methods.base import BaseMethod
 from dml_bench.store import Run
@@ -69,7 +69,7 @@ def test_permuted_labels_leave_every_bit_of_an_unsupervised_training(name, tmp_p
 def test_the_training_that_is_compared_did_train(name, tmp_path, monkeypatch):
     trained, _ = left_behind(tmp_path, name, toy().train.labels, monkeypatch)
     recipe = recipes.resolve({"dataset": "toy", "method": name, **SMALL}, toy())
-    start = bench.build(recipe, "cpu").state_dict()
+    start = assembly.build(recipe, "cpu").state_dict()
     weights = [key for key in start if key.endswith("weight")]
     assert all(not torch.equal(trained[f"model.{key}"], start[key]) for key in weights)
 
@@ -89,6 +89,6 @@ def test_a_method_without_labels_is_not_told_how_many_classes_there_are(monkeypa
     monkeypatch.setattr(METHODS["triplet"], "Method", Counting)
     recipe = recipes.resolve({"dataset": "toy", "method": "triplet", **SMALL}, toy())
     with pytest.raises(TypeError, match="n_classes"):
-        bench.method_of(recipe, toy())
+        assembly.method_of(recipe, toy())
     monkeypatch.setattr(Counting, "supervision", "supervised")
-    assert bench.method_of(recipe, toy()).n_classes == 4
+    assert assembly.method_of(recipe, toy()).n_classes == 4

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 from toys import toy
 
-from dml_bench import backbones, models, recipes
+from dml_bench import backbones, models, recipes, zoos
 from dml_bench.errors import BenchError, DataError, RecipeError, UnknownNameError
 from dml_bench.weights import CLASSIFIERS
 
@@ -302,7 +302,7 @@ def published(monkeypatch):
 
     def publish(name):
         torch.manual_seed(3)
-        drawn = {"init_weights": False} if name in backbones.INCEPTIONS else {}
+        drawn = {"init_weights": False} if name in zoos.INCEPTIONS else {}
         network = torchvision.models.get_model(name, weights=None, **drawn)
         for part in network.modules():
             if isinstance(part, nn.BatchNorm2d):
@@ -347,7 +347,7 @@ def test_imagenets_weights_give_the_features_that_torchvision_computes(published
 
 def test_a_missing_extra_says_how_to_install_it():
     with pytest.raises(BenchError, match=r"pip install 'dml_bench\[timm\]'"):
-        backbones.extra("dml_bench_has_no_such_package", "timm")
+        zoos.extra("dml_bench_has_no_such_package", "timm")
 
 
 def test_parameters_counts_what_training_may_change():

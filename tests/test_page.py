@@ -16,7 +16,8 @@ from PIL import Image
 
 from dml_bench import data, page
 from dml_bench.again import again
-from dml_bench.cli import main, parser
+from dml_bench.arguments import parser
+from dml_bench.cli import main
 from dml_bench.fields import parse
 from dml_bench.recipes import resolve
 from dml_bench.results import finished_runs

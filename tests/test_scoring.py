@@ -121,7 +121,9 @@ def test_evaluate_searches_and_clusters_once(monkeypatch):
     for name in ("rank", "kmeans"):
         real = getattr(scoring, name)
         monkeypatch.setattr(
-            scoring, name, lambda *a, n=name, f=real: (calls.append((n, a[2:])), f(*a))[1]
+            scoring,
+            name,
+            lambda *a, n=name, f=real, **kw: (calls.append((n, a[2:])), f(*a, **kw))[1],
         )
     items = Embeddings(*blobs())
     values, ranking = evaluate(items, items, ["nmi", "recall@30", "map@r", "ami", "recall@2"])

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from dml_bench import augment, draws
+from dml_bench.crops import check_crop
 from dml_bench.data.pack import Pixels
 from dml_bench.errors import RecipeError
 from dml_bench.types import Batch, Floats, Ints, Recipe
@@ -147,7 +148,7 @@ def _check(pixels: Pixels, labels: Ints | None, recipe: Recipe) -> None:
             f"expected at least one batch of {recipe.batch} images, found {len(pixels)} images;"
             " set a smaller batch"
         )
-    augment.check_crop(pixels.shape, recipe.crop)
+    check_crop(pixels.shape, recipe.crop)
     if recipe.per_class and (labels is None or recipe.batch % recipe.per_class):
         raise RecipeError(
             f"expected per_class to divide the batch of a supervised method, found per_class"

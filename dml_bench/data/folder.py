@@ -226,8 +226,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
         raise DataError(
             f"{path}, line 1: expected each column once, found '{twice[0]}' twice; rename one"
         )
-    missing = [name for name in NEEDED if name not in columns]
-    if missing:
+    if missing := [name for name in NEEDED if name not in columns]:
         raise DataError(
             f"{path}, line 1: expected the columns {', '.join(NEEDED)}, found"
             f" {', '.join(columns) or 'none'}; add {', '.join(missing)}"

@@ -121,8 +121,6 @@ class Ranking:
         query_labels: (Q,) int64.
         gallery_labels: (G,) int64.
         leave_one_out: the queries are the gallery: row q of both is the same image.
-        first: (Q,) int64 where each query's nearest right item stands, from 1, beyond K as well; 0
-            where it has none. None where that was not counted.
     """
 
     ids: Ints
@@ -130,7 +128,6 @@ class Ranking:
     query_labels: Ints
     gallery_labels: Ints
     leave_one_out: bool
-    first: Ints | None = None
 
     @property
     def depth(self) -> int:
