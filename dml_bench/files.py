@@ -142,20 +142,22 @@ def _numbered(labels: list[Array]) -> list[Array]:
     """Return the labels as they are if int64 holds them all, else numbered by value together."""
     if any(side.ndim != 1 for side in labels):
         return labels  # refused with its shape when the embeddings are made
-    labels = [_signed(side) for side in labels]
     kinds = {side.dtype.kind for side in labels}
-    if len(kinds) > 1:
+    if kinds <= set("iu"):
+        if all(side.dtype.kind == "i" or _fits(side) for side in labels):
+            return [side.astype(np.int64) for side in labels]
+        labels = [side.astype(object) for side in labels]  # no type of NumPy's holds all of them
+    elif len(kinds) > 1:
         raise EmbeddingsError(
             "expected labels of one kind on both sides, found"
             f" {' and '.join(str(side.dtype) for side in labels)}; store both the same way"
         )
-    if not kinds <= set("uUS"):
+    elif not kinds <= set("US"):
         return labels
     numbers = np.unique(np.concatenate(labels), return_inverse=True)[1].astype(np.int64)
     return np.split(numbers, np.cumsum([len(side) for side in labels])[:-1])
 
 
-def _signed(labels: Array) -> Array:
-    """Return unsigned integers as int64 where they fit."""
-    fits = labels.dtype.kind == "u" and (not len(labels) or labels.max() <= BIGGEST)
-    return labels.astype(np.int64) if fits else labels
+def _fits(labels: Array) -> bool:
+    """Return whether unsigned integers fit int64."""
+    return not len(labels) or bool(labels.max() <= BIGGEST)
