@@ -1,6 +1,5 @@
 """Packs: whole or not there, and never of other images."""
 
-import errno
 import itertools
 import os
 import shutil
@@ -12,7 +11,7 @@ from PIL import Image
 from torchvision import transforms
 from toys import Squares, split
 
-from dml_bench.data.pack import _fitting, _made_from, pack
+from dml_bench.data.pack import _made_from, fitting, pack
 from dml_bench.errors import DataError, StoreError
 from dml_bench.types import Split
 
@@ -97,7 +96,7 @@ def test_centre_is_what_torchvision_s_resize_and_crop_give(resize):
     for width, height in itertools.product(SIDES, SIDES):
         rng = np.random.default_rng(width * height)
         image = Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
-        found, expected = (np.asarray(f(image)) for f in (_fitting("centre", resize), transform))
+        found, expected = (np.asarray(f(image)) for f in (fitting("centre", resize), transform))
         assert np.array_equal(found, expected), (width, height)
 
 
@@ -107,34 +106,68 @@ def test_a_pack_cut_by_the_rule_of_before_is_not_used(tmp_path):
     assert ["rule" in one for one in made] == [True, False]
 
 
-def no_room(*args):
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
-    """The room is taken before a picture is decoded: a write to a mapped file cannot say."""
-    monkeypatch.setattr(os, "posix_fallocate", no_room)
+    """It is seen before a picture is decoded, not after an hour."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: type("", (), {"free": 10}))
     with pytest.raises(StoreError, match=r"No space left on device; .* space") as caught:
         pack(split("train", [0, 1]), tmp_path, "toy", fit="squash", resize=0)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_system_that_cannot_reserve_room_is_asked_how_much_there_is(tmp_path, monkeypatch):
-    monkeypatch.delattr(os, "posix_fallocate")
-    pack(split("train", [0, 1]), tmp_path / "a", "toy", fit="squash", resize=0)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: type("", (), {"free": 10}))
-    with pytest.raises(StoreError, match="No space left on device"):
-        pack(split("train", [0, 1]), tmp_path / "b", "toy", fit="squash", resize=0)
+class Interrupted(Squares):
+    """Squares whose reading a person stops at image `stop`, once; counts which were read."""
+
+    def __init__(self, labels, stop):
+        super().__init__(labels)
+        self.stop, self.read = stop, []
+
+    def __getitem__(self, index):
+        if index == self.stop:
+            self.stop = None
+            raise KeyboardInterrupt
+        self.read.append(index)
+        return super().__getitem__(index)
+
+
+def test_a_pack_that_was_stopped_goes_on_where_it_was(tmp_path):
+    labels = np.repeat([0, 1, 2, 3], 40)
+    images = Interrupted(labels, stop=100)
+    stopped = Split("train", images, labels, tuple(map(str, range(len(labels)))))
+    with pytest.raises(KeyboardInterrupt):
+        pack(stopped, tmp_path, "toy", fit="squash", resize=0)
+    (draft,) = tmp_path.glob("*.part")
+    with (draft / "pixels.npy").open("ab") as file:
+        file.write(b"half an image")
+    images.read.clear()
+    pixels = pack(stopped, tmp_path, "toy", fit="squash", resize=0)
+    assert min(set(images.read) - {0}) > 0  # the first tells the size
+    assert np.array_equal(pixels, images.pixels.transpose(0, 3, 1, 2))
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_draft_of_less_than_its_header_is_begun_anew(tmp_path):
+    whole = pack(split("train", [0, 1]), tmp_path, "toy", fit="squash", resize=0)
+    (home,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    home.rename(home.with_name(f"{home.name}.part"))
+    draft = tmp_path / f"{home.name}.part"
+    (draft / "manifest.json").unlink()
+    (draft / "pixels.npy").write_bytes(b"\x93NUMPY")
+    again = pack(split("train", [0, 1]), tmp_path, "toy", fit="squash", resize=0)
+    assert np.array_equal(again, whole)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to mount a small disk")
-def test_a_disk_that_is_really_full_does_not_end_the_process(tmp_path):
+@pytest.mark.parametrize("seen", ["at first", "while writing"])
+def test_a_disk_that_is_really_full_does_not_end_the_process(tmp_path, monkeypatch, seen):
+    if seen == "while writing":  # somebody else fills it
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: type("", (), {"free": 10**12}))
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path]).returncode:
         pytest.skip("no tmpfs may be mounted here")
     try:
         with pytest.raises(StoreError, match="No space left on device"):
             pack(split("train", [0, 1], each=64), tmp_path, "toy", fit="squash", resize=0)
+        assert list(tmp_path.iterdir()) == []
     finally:
         subprocess.run(["umount", tmp_path], check=True)
 

@@ -2,33 +2,39 @@
 
 import errno
 import hashlib
+import io
 import json
+import math
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from dml_bench.atomic import unwritable
-from dml_bench.errors import DataError, StoreError
+from dml_bench.errors import BenchError, DataError, StoreError
 from dml_bench.locks import alone
 from dml_bench.progress import Bar
 from dml_bench.types import Split
 
 Pixels = npt.NDArray[np.uint8]
-CHUNK = 64
+CHUNK = 16  # images that a core decodes at a time
+AHEAD = 2 * (os.cpu_count() or 1)  # chunks that are decoded before they are written
 
 
 def pack(split: Split, folder: Path, name: str, *, fit: str, resize: int) -> Pixels:
     """Return a split's pixels, decoding them the first time.
 
     The pack lies in a folder of its own, which appears whole or not at all; a pack of other
-    images, or of images that changed since, is never used.
+    images, or of images that changed since, is never used. A process that is killed leaves what
+    it decoded, and the next one goes on from there.
 
     Args:
         split: N images.
@@ -51,7 +57,7 @@ def pack(split: Split, folder: Path, name: str, *, fit: str, resize: int) -> Pix
     lock = folder / f".{home.name}.lock"  # else two processes decode the same images
     if not (home / "manifest.json").exists() or lock.exists():  # by a process that was killed
         with alone(lock):
-            _make(split, home, made_from, _fitting(fit, resize))
+            _make(split, home, made_from, fitting(fit, resize))
     return _read(home)
 
 
@@ -61,8 +67,6 @@ def _make(
     made_from: dict[str, object],
     fitting: Callable[[Image.Image], Image.Image],
 ) -> None:
-    for left in home.parent.glob(f"{home.name}.*.part"):  # by a process that was killed
-        shutil.rmtree(left, ignore_errors=True)
     if (home / "manifest.json").exists():
         return
     try:
@@ -83,7 +87,8 @@ def _made_from(split: Split, fit: str, resize: int) -> dict[str, object]:
     }
 
 
-def _fitting(fit: str, resize: int) -> Callable[[Image.Image], Image.Image]:
+def fitting(fit: str, resize: int) -> Callable[[Image.Image], Image.Image]:
+    """Return what brings an image to `resize` pixels; nothing where it is 0 (see `pack`)."""
     if not resize:
         return lambda image: image
     if fit == "squash":
@@ -107,53 +112,88 @@ def _write(
     made_from: dict[str, object],
     fitting: Callable[[Image.Image], Image.Image],
 ) -> None:
-    draft = home.with_name(f"{home.name}.{os.getpid()}.part")
+    draft = home.with_name(f"{home.name}.part")
     draft.mkdir(parents=True, exist_ok=True)
     try:
         width, height = fitting(split.images[0]).size
         shape = (len(split), 3, height, width)
-        pixels = _blank(draft / "pixels.npy", shape)
-        _decode(split, pixels, fitting)
-        pixels.flush()
+        with (draft / "pixels.npy").open("ab") as file:
+            _decode(split, file, shape, fitting)
         manifest = {**made_from, "shape": list(shape)}
         (draft / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
         shutil.rmtree(home, ignore_errors=True)  # what an unfinished write left
         draft.rename(home)
-    finally:
+    except (BenchError, OSError):  # of a process that was killed, what it decoded is kept
         shutil.rmtree(draft, ignore_errors=True)
+        raise
 
 
-def _blank(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
-    """Return a new memory-mapped file with room for all its pixels.
+def _decode(
+    split: Split,
+    file: BinaryIO,
+    shape: tuple[int, ...],
+    fitting: Callable[[Image.Image], Image.Image],
+) -> None:
+    """Append a split's pixels to a `.npy` file, in order, from the first image that it lacks.
 
-    A page of a sparse file that the disk has no room for ends the process (SIGBUS), so the room is
-    taken before: then a full disk is an OSError.
+    The cores decode and one thread writes: how long the file is says how far it is, and a full
+    disk is an OSError (a page of a memory-mapped file without room would end the process).
     """
-    pixels = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
-    with path.open("r+b") as file:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-        elif pixels.nbytes > shutil.disk_usage(path.parent).free:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    return pixels
 
+    def chunk(start: int) -> Pixels:
+        rows = range(start, min(start + CHUNK, len(split)))
+        pixels = np.empty((len(rows), *shape[1:]), np.uint8)
+        for place, row in enumerate(rows):
+            pixels[place] = channels_first(fitting(split.images[row]), shape, split.ids[row])
+        return pixels
 
-def _decode(split: Split, pixels: Pixels, fitting: Callable[[Image.Image], Image.Image]) -> None:
-    def fill(start: int) -> int:
-        stop = min(start + CHUNK, len(split))
-        for row in range(start, stop):
-            pixels[row] = _channels_first(fitting(split.images[row]), pixels.shape, split.ids[row])
-        return stop - start
-
+    done = _whole(file, shape)
+    _check_room(file, (len(split) - done) * math.prod(shape[1:]))
     with (
-        Bar(f"packing {split.name}", len(split)) as bar,
+        Bar(f"packing {split.name}", len(split), done) as bar,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
-        for n in pool.map(fill, range(0, len(split), CHUNK)):
-            bar.advance(n)
+        starts = iter(range(done, len(split), CHUNK))
+        ahead = deque(pool.submit(chunk, start) for start in islice(starts, AHEAD))
+        while ahead:
+            pixels = ahead.popleft().result()
+            ahead.extend(pool.submit(chunk, start) for start in islice(starts, 1))
+            file.write(pixels.data)
+            bar.advance(len(pixels))
 
 
-def _channels_first(image: Image.Image, shape: tuple[int, ...], name: str) -> Pixels:
+def _whole(file: BinaryIO, shape: tuple[int, ...]) -> int:
+    """Return how many whole images a draft holds; what follows them is cut off."""
+    header = io.BytesIO()
+    kind = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, kind)
+    start, size = header.tell(), math.prod(shape[1:])
+    done = (file.tell() - start) // size
+    if done < 0:  # not even the header
+        file.truncate(0)
+        file.write(header.getvalue())
+        return 0
+    file.truncate(start + done * size)
+    return done
+
+
+def _check_room(file: BinaryIO, count: int) -> None:
+    """Refuse to begin what the disk has no room for: else it would be seen after an hour."""
+    if count > shutil.disk_usage(Path(file.name).parent).free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def channels_first(image: Image.Image, shape: tuple[int, ...], name: str) -> Pixels:
+    """Return an image's (3, H, W) uint8 pixels.
+
+    Args:
+        image: RGB.
+        shape: (N, 3, H, W), of all.
+        name: what an error calls it.
+
+    Raises:
+        DataError: another size.
+    """
     array = np.asarray(image)
     if array.shape != (shape[2], shape[3], 3):
         raise DataError(
