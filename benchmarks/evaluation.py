@@ -3,21 +3,25 @@
 import time
 from functools import partial
 
-import numpy as np
-
 import dml_bench
 from benchmarks import pictures
 from benchmarks.cases import Case, Done, Work
+from dml_bench.types import Floats, Ints
 
 N, CLASSES = 60_502, 11_316
 RECALL_AT = (1, 10, 100, 1000)
 
 
-def _ours(dim: int, work: Work) -> Done:
+def vectors(dim: int, work: Work) -> tuple[Floats, Ints]:
+    """Return (N, D) float32 unit rows and (N,) int64 labels of the set's size."""
     n, classes = (3000, 600) if work.small else (N, CLASSES)
-    vectors, labels = pictures.clustered(n, classes, dim)
+    return pictures.clustered(n, classes, dim)
+
+
+def _ours(dim: int, work: Work) -> Done:
+    rows, labels = vectors(dim, work)
     begun = time.perf_counter()
-    dml_bench.score(vectors, labels, k=RECALL_AT)
+    dml_bench.score(rows, labels, k=RECALL_AT)
     return Done(1, time.perf_counter() - begun)
 
 
@@ -25,13 +29,12 @@ def _theirs(dim: int, work: Work) -> Done:
     import torch
     from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 
-    n, classes = (3000, 600) if work.small else (N, CLASSES)
-    vectors, labels = pictures.clustered(n, classes, dim)
+    rows, labels = vectors(dim, work)
     begun = time.perf_counter()
     judge = AccuracyCalculator(
         include=("precision_at_1", "NMI"), k=1, device=torch.device(work.device)
     )
-    judge.get_accuracy(torch.from_numpy(vectors), torch.from_numpy(labels.astype(np.int64)))
+    judge.get_accuracy(torch.from_numpy(rows), torch.from_numpy(labels))
     return Done(1, time.perf_counter() - begun)
 
 

@@ -15,7 +15,7 @@ from torchvision import transforms
 from dml_bench.types import Recipe, Split
 
 WORKERS = 2
-Transform = Callable[[Any], Tensor]
+Transform = Callable[[Any], Any]
 
 
 class TwoViews(torch.utils.data.Dataset[tuple[Tensor, Tensor, int]]):
@@ -46,7 +46,7 @@ def two_views(split: Split, transform: Transform, batch: int) -> DataLoader[Any]
 
 def seen(recipe: Recipe) -> Transform:
     """Return the transform of the script for CIFAR-10."""
-    return transforms.Compose(
+    made: Transform = transforms.Compose(
         [
             transforms.RandomResizedCrop(recipe.crop, scale=(0.2, 1.0)),
             transforms.ColorJitter(0.4, 0.4, 0.4, 0.4),
@@ -56,11 +56,12 @@ def seen(recipe: Recipe) -> Transform:
             transforms.Normalize(recipe.mean, recipe.std),
         ]
     )
+    return made
 
 
 def unseen(recipe: Recipe) -> Transform:
     """Return the transform of the script for unseen classes."""
-    return transforms.Compose(
+    made: Transform = transforms.Compose(
         [
             transforms.RandomCrop(recipe.crop),
             transforms.RandomHorizontalFlip(),
@@ -68,3 +69,4 @@ def unseen(recipe: Recipe) -> Transform:
             transforms.Normalize(recipe.mean, recipe.std),
         ]
     )
+    return made

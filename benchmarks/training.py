@@ -40,7 +40,7 @@ def _recipe(
     return recipes.resolve(said, data, device=work.device), data
 
 
-def _whole(recipe: Recipe, data: Dataset, work: Work) -> Done:
+def whole(recipe: Recipe, data: Dataset, work: Work) -> Done:
     """Train two epochs as `bench.run` does, and count the second."""
     with tempfile.TemporaryDirectory() as folder:
         pixels = Packs(data, recipe, Path(folder))[data.train]
@@ -53,23 +53,30 @@ def _whole(recipe: Recipe, data: Dataset, work: Work) -> Done:
     return Done(last["seconds"] * last["images_per_second"], last["seconds"])
 
 
-def _bare(recipe: Recipe, data: Dataset, work: Work) -> Done:
+def _bare(
+    recipe: Recipe,
+    data: Dataset,
+    work: Work,
+    layout: torch.memory_format = torch.channels_last,
+    compiled: bool = False,
+) -> Done:
     """Step the same network on one resident batch of floats: no input, no augmentation."""
     device = torch.device(work.device)
     torch.manual_seed(0)
-    model = build(recipe, work.device).train()
+    model = build(recipe, work.device).to(memory_format=layout).train()
+    see = torch.compile(model) if compiled else model
     method = method_of(recipe, data).to(device)
     images = torch.rand(2, recipe.batch, 3, recipe.crop, recipe.crop, device=device)
-    flat = images.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+    flat = images.flatten(0, 1).contiguous(memory_format=layout)
     ids = torch.arange(recipe.batch, device=device)
     optimiser = torch.optim.SGD(model.parameters(), 1e-3, 0.9, weight_decay=5e-4)
 
     def step() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-            vectors = model(flat)
+            vectors = see(flat)
         loss = method.loss(vectors.float().view(2, recipe.batch, -1), Batch(images, ids))
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
 
     steps = len(data.train) // recipe.batch
@@ -100,7 +107,7 @@ def _released(recipe: Recipe, data: Dataset, work: Work) -> Done:
         vectors = torch.nn.functional.normalize(network(torch.cat([first, second])), dim=1)
         loss = method.loss(vectors.view(2, recipe.batch, -1), Batch(first, ids))
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
 
     for _ in range(WARM):
@@ -124,8 +131,9 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-def _cifar(work: Work) -> tuple[Recipe, Dataset]:
-    return _recipe("resnet18_cifar", 32, 128, work, augmentation="R+C+G+F")
+def cifar(work: Work, **more: Any) -> tuple[Recipe, Dataset]:
+    """Return the paper's recipe for CIFAR-10, and as many images as are trained on here."""
+    return _recipe("resnet18_cifar", 32, 128, work, augmentation="R+C+G+F", **more)
 
 
 def _googlenet(work: Work) -> tuple[Recipe, Dataset]:
@@ -140,8 +148,8 @@ CASES = (
         "images",
         "float32, contiguous, PIL in 2 DataLoader workers (the released code's way)",
         2.5,
-        lambda work: _whole(*_cifar(work), work),
-        lambda work: _released(*_cifar(work), work),
+        lambda work: whole(*cifar(work), work),
+        lambda work: _released(*cifar(work), work),
     ),
     Case(
         "train-bare",
@@ -149,8 +157,35 @@ CASES = (
         "images",
         "the same steps on one batch of resident floats",
         0.9,
-        lambda work: _whole(*_cifar(work), work),
-        lambda work: _bare(*_cifar(work), work),
+        lambda work: whole(*cifar(work), work),
+        lambda work: _bare(*cifar(work), work),
+    ),
+    Case(
+        "step-bf16",
+        "a step of ResNet18 at 32 px, as the recipe has it on this machine",
+        "images",
+        "in float32",
+        1,
+        lambda work: _bare(*cifar(work), work),
+        lambda work: _bare(*cifar(work, precision="fp32"), work),
+    ),
+    Case(
+        "step-channels-last",
+        "a step of ResNet18 at 32 px, channels last",
+        "images",
+        "contiguous",
+        1,
+        lambda work: _bare(*cifar(work), work),
+        lambda work: _bare(*cifar(work), work, layout=torch.contiguous_format),
+    ),
+    Case(
+        "step-eager",
+        "a step of ResNet18 at 32 px, as it is",
+        "images",
+        "compiled (torch.compile), after it has compiled",
+        1,
+        lambda work: _bare(*cifar(work), work),
+        lambda work: _bare(*cifar(work), work, compiled=True),
     ),
     Case(
         "train-googlenet-bare",
@@ -158,7 +193,7 @@ CASES = (
         "images",
         "the same steps on one batch of resident floats",
         0.9,
-        lambda work: _whole(*_googlenet(work), work),
+        lambda work: whole(*_googlenet(work), work),
         lambda work: _bare(*_googlenet(work), work),
     ),
 )
