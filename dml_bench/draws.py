@@ -47,7 +47,51 @@ def balanced_order(seed: int, epoch: int, labels: Ints, per_class: int) -> Ints:
         labels: (N,) int64.
         per_class: images of one class in a row, 1 or more.
     """
+    return _balanced(generator(seed, epoch, "order"), labels, per_class)
+
+
+def block_order(
+    seed: int,
+    epoch: int,
+    shards: Ints,
+    span: int,
+    labels: Ints | None = None,
+    per_class: int = 0,
+) -> Ints:
+    """Return (N,) int64: an order in blocks, so that few shards are read at a time.
+
+    The shards are shuffled, and each `span` of them make a block, whose images are shuffled. Runs
+    of one class are made in a block as `balanced_order` makes them; then what exceeds N is cut off
+    at the end of the epoch.
+
+    Args:
+        seed: the recipe's.
+        epoch: its number, from 0.
+        shards: (N,) int64, the shard that each image lies in.
+        span: shards of a block, 1 or more.
+        labels: (N,) int64; needed for runs.
+        per_class: images of one class in a row; 0 is a plain shuffle.
+
+    Example:
+        >>> block_order(0, 0, np.array([0, 0, 1, 1, 2, 2]), span=1).tolist()
+        [3, 2, 0, 1, 4, 5]
+    """
     draw = generator(seed, epoch, "order")
+    found, numbers = np.unique(shards, return_inverse=True)
+    place = np.argsort(draw.permutation(len(found)))  # of each shard in the epoch
+    blocks = place[numbers] // span
+    cuts = np.cumsum(np.bincount(blocks))[:-1]
+    parts = []
+    for rows in np.split(np.argsort(blocks, kind="stable"), cuts):
+        if per_class and labels is not None:
+            parts.append(rows[_balanced(draw, labels[rows], per_class)])
+        else:
+            parts.append(draw.permutation(rows))
+    order: Ints = np.concatenate(parts)[: len(shards)]
+    return order
+
+
+def _balanced(draw: np.random.Generator, labels: Ints, per_class: int) -> Ints:
     runs: list[npt.NDArray[np.int64]] = []
     for label in np.unique(labels):
         members = draw.permutation(np.flatnonzero(labels == label))

@@ -38,6 +38,13 @@ def _handler(site):
         def log_message(self, *args):
             pass
 
+        def do_HEAD(self):
+            body = site.files.get(self.path.removeprefix("/"))
+            self.send_response(404 if body is None else 200)
+            self.send_header("Content-Length", str(len(body or b"")))
+            self.end_headers()
+            self.close_connection = True
+
         def do_GET(self):
             wanted = self.headers.get("Range")
             site.asked.append((self.path, wanted, self.headers.get("If-Range")))
@@ -47,25 +54,28 @@ def _handler(site):
             elif body is None:
                 self.send_error(404)
             else:
-                self.answer(body, self.first(wanted))
+                self.answer(body, *self.part(wanted))
 
-        def first(self, wanted):
+        def part(self, wanted):
+            """Return where a part begins and ends; None for the whole, or to its end."""
             tag = self.headers.get("If-Range", site.tag)
             if not wanted or not site.ranges or tag != site.tag:
-                return None
-            return int(wanted.removeprefix("bytes=").removesuffix("-"))
+                return None, None
+            first, _, last = wanted.removeprefix("bytes=").partition("-")
+            return int(first), int(last) + 1 if last else None
 
-        def answer(self, body, first):
+        def answer(self, body, first, end):
             if first is not None and first >= len(body):
                 self.send_response(416)
                 self.send_header("Content-Range", f"bytes */{len(body)}")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
-            rest = body[first or 0 :]
+            rest = body[first or 0 : end]
             self.send_response(200 if first is None else 206)
             if first is not None:
-                said = f"bytes {first + site.shift}-{len(body) - 1}/{len(body)}"
+                last = first + len(rest) - 1
+                said = f"bytes {first + site.shift}-{last}/{len(body)}"
                 self.send_header("Content-Range", said)
             if site.tag:
                 self.send_header("ETag", site.tag)

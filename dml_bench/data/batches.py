@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dml_bench import augment, draws
+from dml_bench import augment, dist, draws
 from dml_bench.crops import check_crop
+from dml_bench.data.order import span
 from dml_bench.data.pack import Pixels
+from dml_bench.data.stream import ahead_of
 from dml_bench.errors import RecipeError
 from dml_bench.types import Batch, Floats, Ints, Recipe
 
@@ -29,34 +31,45 @@ class _Epoch:
 
 
 class Batches:
-    """The batches of a training split.
+    """The batches of a training split; several processes make a part of each batch's images each.
 
     Args:
         pixels: (N, 3, H, W) uint8.
         labels: (N,) int64 class numbers, or None for a method that may not see them.
-        recipe: batch, per_class, augmentation, crop and seed.
+        recipe: batch, per_class, augmentation, crop, order and seed.
         views: V.
         device: where the batches are made.
+        shards: (N,) the shard that each image lies in; of use where the recipe's order is theirs.
 
     Raises:
-        RecipeError: fewer images than a batch holds, a crop larger than the images, or
-            `per_class` without labels or not dividing the batch.
+        RecipeError: fewer images than a batch holds, a crop larger than the images, a batch that
+            the processes cannot share alike, or `per_class` without labels or not dividing the
+            batch.
     """
 
     def __init__(
-        self, pixels: Pixels, labels: Ints | None, recipe: Recipe, views: int, device: torch.device
+        self,
+        pixels: Pixels,
+        labels: Ints | None,
+        recipe: Recipe,
+        views: int,
+        device: torch.device,
+        shards: Ints | None = None,
     ) -> None:
         self.pixels, self.labels, self.recipe = pixels, labels, recipe
-        self.views, self.device = views, device
+        self.views, self.device, self.shards = views, device, shards
         _check(pixels, labels, recipe)
         self.source = _source(pixels, device)
+        self.steps = len(self._order(0)) // recipe.batch
 
     def __len__(self) -> int:
         """Return the steps of an epoch; a last batch that is not full is left out."""
-        return len(self._order(0)) // self.recipe.batch
+        return self.steps
 
     def _order(self, epoch: int) -> Ints:
         seed, per_class = self.recipe.seed, self.recipe.per_class
+        if self.shards is not None and (shards := span(self.recipe.order)):
+            return draws.block_order(seed, epoch, self.shards, shards, self.labels, per_class)
         if per_class and self.labels is not None:
             return draws.balanced_order(seed, epoch, self.labels, per_class)
         return draws.order(seed, epoch, len(self.pixels))
@@ -70,6 +83,9 @@ class Batches:
     ) -> Iterator[Batch]:
         """Yield an epoch's batches from step `start` on, the next made while one is used.
 
+        The ids and labels are those of a whole batch, in every process; the images those of this
+        process's part of it.
+
         Args:
             epoch: its number, from 0.
             start: the first step.
@@ -81,13 +97,19 @@ class Batches:
         if start >= len(self):
             return
         tables = self._tables(epoch, partners, order)
-        with ThreadPoolExecutor(1) as pool:
+        with ThreadPoolExecutor(1) as pool, ahead_of(self.pixels, self._own(tables.order, start)):
             ahead = pool.submit(self._batch, tables, start)
             for step in range(start, len(self)):
                 batch = ahead.result()
                 if step + 1 < len(self):
                     ahead = pool.submit(self._batch, tables, step + 1)
                 yield batch
+
+    def _own(self, order: Ints, start: int) -> Ints:
+        """Return the rows that this process will ask for from step `start` on."""
+        size = self.recipe.batch
+        steps = order[start * size : self.steps * size].reshape(-1, size)
+        return steps[:, dist.part(size)].reshape(-1)
 
     def _tables(self, epoch: int, partners: Ints | None, order: Ints | None) -> _Epoch:
         n, seed = len(self.pixels), self.recipe.seed
@@ -100,15 +122,16 @@ class Batches:
     def _batch(self, tables: _Epoch, step: int) -> Batch:
         size = self.recipe.batch
         rows = tables.order[step * size : (step + 1) * size]  # (B,)
-        pictures = tables.pictures[:, rows].reshape(-1)  # (V * B,)
+        own = rows[dist.part(size)]  # all B, but for several processes
+        pictures = tables.pictures[:, own].reshape(-1)  # (V * B,)
         chosen = {
-            name: drawn[rows].swapaxes(0, 1).reshape(len(pictures), -1)
+            name: drawn[own].swapaxes(0, 1).reshape(len(pictures), -1)
             for name, drawn in tables.tables.items()
         }
         images = augment.apply(*self._shown(pictures, chosen))
         labels = None if self.labels is None else torch.from_numpy(self.labels[rows])
         return Batch(
-            images.view(self.views, size, *images.shape[1:]),
+            images.view(self.views, len(own), *images.shape[1:]),
             on(self.device, torch.from_numpy(rows)),
             labels if labels is None else on(self.device, labels),
         )
@@ -149,6 +172,11 @@ def _check(pixels: Pixels, labels: Ints | None, recipe: Recipe) -> None:
             " set a smaller batch"
         )
     check_crop(pixels.shape, recipe.crop)
+    if recipe.batch % dist.world():
+        raise RecipeError(
+            f"expected a batch that {dist.world()} processes share alike, found {recipe.batch}"
+            " images; set another batch, or start another number of processes"
+        )
     if recipe.per_class and (labels is None or recipe.batch % recipe.per_class):
         raise RecipeError(
             f"expected per_class to divide the batch of a supervised method, found per_class"

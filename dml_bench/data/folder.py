@@ -1,11 +1,8 @@
 """Any folder with a `dataset.toml`: a dataset of one's own, without a line of code."""
 
-import csv
 import os
-import posixpath
-import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -13,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from dml_bench.data.images import Files
+from dml_bench.data.listed import SPLITS, Listed, listed
+from dml_bench.data.shards import read_split
 from dml_bench.data.splits import check_counts
-from dml_bench.errors import DataError
+from dml_bench.errors import DataError, MetricError
+from dml_bench.memory import size_of
 from dml_bench.registry import unknown
 from dml_bench.types import Dataset, Split
 
-NEEDED = ("path", "label", "split")
-SPLITS = ("train", "test")
-NUMBER = re.compile(r"\s*[+-]?[0-9]{1,40}\s*")
 COUNTS = ("images", "train_images", "train_classes", "test_images", "test_classes")
 KINDS: Mapping[str, type] = {"recall_at": list, "expect": dict}
 
@@ -31,9 +28,13 @@ class Said:
 
     Args:
         name: of the dataset; the folder's own.
-        listing: a CSV file beside it, with the columns path, label and split, and class_name if
-            classes have names that a person reads.
         protocol: "unseen" or "seen".
+        listing: a CSV file beside it, with the columns path, label and split, and class_name if
+            classes have names that a person reads; of what lies in no shards.
+        shards: where the training images lie, if in shards (`data.shards`).
+        test_shards: the same of the test images.
+        read_ahead: how much of the training shards is held in memory at most ("4GB"), where they
+            are trained on without a pack; decides no number.
         title: as in a heading; the name if it is left out.
         recall_at: the Ks of Recall@K that tables print.
         expect: counts to check: any of images, train_images, train_classes, test_images and
@@ -44,8 +45,11 @@ class Said:
     """
 
     name: str
-    listing: str
     protocol: str
+    listing: str = ""
+    shards: str = ""
+    test_shards: str = ""
+    read_ahead: str = ""
     title: str = ""
     recall_at: tuple[int, ...] = (1, 2, 4, 8)
     expect: Mapping[str, int] | None = None
@@ -58,7 +62,7 @@ def load(folder: Path) -> Dataset:
     """Read the dataset of a folder.
 
     Args:
-        folder: holds a `dataset.toml` and the listing that it names.
+        folder: holds a `dataset.toml`, and the listing or the shards that it names.
 
     Returns:
         The splits in the listing's order. With the protocol "unseen" the test images are searched
@@ -70,8 +74,8 @@ def load(folder: Path) -> Dataset:
             wrong side; the message names the file and the line.
     """
     said = _named(folder)
-    train, test = _splits(folder, said.listing)
-    do = f"correct {said.listing}, or expect in dataset.toml"
+    train, test = _splits(folder, said)
+    do = f"correct {said.listing or 'the shards'}, or expect in dataset.toml"
     check_counts(said.name, train, test, said.expect or {}, do)
     return Dataset(
         name=said.name,
@@ -92,7 +96,9 @@ def trouble(folder: Path) -> str:
     Cheap: no image is looked for.
     """
     try:
-        _listed(folder / _named(folder).listing)
+        said = _named(folder)
+        if said.listing:
+            listed(folder / said.listing)
     except DataError as error:
         return str(error)
     return ""
@@ -123,18 +129,34 @@ def read(path: Path) -> Said:
     for name in table:
         if name not in known:
             raise DataError(f"{path}: {unknown('field', name, known)}")
-    for name in ("name", "listing", "protocol"):
+    in_shards = {"shards", "test_shards"} <= set(table)
+    for name in ("name", "protocol", *(() if in_shards else ("listing",))):
         if name not in table:
             raise DataError(f"{path}: expected '{name}', found no such field; add it")
     for name, value in table.items():
         _check_kind(path, name, value)
     _check_numbers(path, table)
-    if Path(table["listing"]).name != table["listing"]:
-        raise DataError(
-            f"{path}: expected listing to name a file beside it, found '{table['listing']}'; move"
-            " it there"
-        )
+    _check_places(path, table, in_shards=in_shards)
     return Said(**{**table, "recall_at": tuple(table.get("recall_at", Said.recall_at))})
+
+
+def _check_places(path: Path, table: Mapping[str, Any], *, in_shards: bool) -> None:
+    """Refuse a listing elsewhere, or of nothing; and shards without a name."""
+    listing = table.get("listing", "")
+    if not in_shards and (not listing or Path(listing).name != listing):
+        raise DataError(
+            f"{path}: expected listing to name a file beside it, found '{listing}'; move it there"
+        )
+    if in_shards and "listing" in table:
+        raise DataError(
+            f"{path}: expected no listing beside shards and test_shards, found '{listing}'; leave"
+            " one out"
+        )
+    if "read_ahead" in table and "shards" not in table:
+        raise DataError(f"{path}: expected shards beside read_ahead, found none; leave it out")
+    for name in ("shards", "test_shards"):
+        if not table.get(name, "x"):
+            raise DataError(f"{path}: expected {name} to name files, found ''; leave it out")
 
 
 def _check_kind(path: Path, name: str, value: Any) -> None:
@@ -154,97 +176,46 @@ def _check_numbers(path: Path, table: Mapping[str, Any]) -> None:
             raise DataError(f"{path}: expect: expected {name} to be a whole number, found {count}")
 
 
-@dataclass(frozen=True)
-class _Listed:
-    """What a listing says: paths and labels by split, and the names of the classes."""
-
-    paths: dict[str, list[str]]
-    labels: dict[str, list[int]]
-    names: dict[int, str]
-
-
-def _listed(path: Path) -> _Listed:
-    paths: dict[str, list[str]] = {name: [] for name in SPLITS}
-    labels: dict[str, list[int]] = {name: [] for name in SPLITS}
-    names: dict[int, str] = {}
-    for line, row in _rows(path):
-        if row["split"] not in SPLITS:
-            raise _row_error(path, line, "split train or test", row["split"])
-        paths[row["split"]].append(row["path"])
-        label = _label(path, line, row["label"])
-        labels[row["split"]].append(label)
-        name = row.get("class_name") or names.get(label, "")
-        if names.setdefault(label, name) != name:
-            raise _row_error(path, line, f"class_name '{names[label]}' as before", name)
-    both = set(paths["train"]) & set(paths["test"])
-    if both:
-        raise DataError(
-            f"{path}: expected each image in one split, found {len(both)} in both (first:"
-            f" '{min(both)}'); list each image once"
-        )
-    _be_one_name_each(path, [*paths["train"], *paths["test"]])
-    return _Listed(paths, labels, {label: name for label, name in names.items() if name})
-
-
-def _be_one_name_each(listing: Path, paths: Sequence[str]) -> None:
-    """Refuse one file under two names: "a.png" and "./a.png"."""
-    names: dict[str, str] = {}
-    for path in paths:
-        first = names.setdefault(posixpath.normpath(path), path)
-        if first != path:
-            raise DataError(
-                f"{listing}: expected one name for each image, found '{first}' and '{path}'; list"
-                " it once"
-            )
-
-
-def _splits(folder: Path, listing: str) -> tuple[Split, Split]:
-    said = _listed(folder / listing)
+def _splits(folder: Path, said: Said) -> tuple[Split, Split]:
+    """Return the training and the test split, each from its shards or from the listing."""
+    shards = {"train": said.shards, "test": said.test_shards}
+    rows = _rows(folder, said, shards)
     train, test = (
-        Split(
+        read_split(name, shards[name], folder, _cap(folder, said.read_ahead))
+        if shards[name] or not rows
+        else Split(
             name,
-            Files(folder, said.paths[name]),
-            np.array(said.labels[name], np.int64),
-            tuple(said.paths[name]),
-            said.names,
+            Files(folder, rows.paths[name]),
+            np.array(rows.labels[name], np.int64),
+            tuple(rows.paths[name]),
+            rows.names,
         )
         for name in SPLITS
     )
+    if any(shards.values()) and (both := set(train.ids) & set(test.ids)):
+        raise DataError(
+            f"{folder / 'dataset.toml'}: expected each image in one split, found {len(both)} in"
+            f" both (first: '{min(both)}'); rename one"
+        )
     return train, test
 
 
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Return (line, row) of a listing, its columns checked."""
+def _cap(folder: Path, said: str) -> int | None:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = [(reader.line_num, row) for row in reader]
-            columns = list(reader.fieldnames or [])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: expected a CSV file, found: {error}") from None
-    if twice := sorted(name for name in set(columns) if columns.count(name) > 1):
-        raise DataError(
-            f"{path}, line 1: expected each column once, found '{twice[0]}' twice; rename one"
-        )
-    if missing := [name for name in NEEDED if name not in columns]:
-        raise DataError(
-            f"{path}, line 1: expected the columns {', '.join(NEEDED)}, found"
-            f" {', '.join(columns) or 'none'}; add {', '.join(missing)}"
-        )
-    for line, row in rows:
-        if None in row or any(row[name] is None for name in NEEDED):
-            raise _row_error(path, line, f"{len(columns)} columns", "more or fewer")
+        return size_of(said) if said else None
+    except MetricError as error:
+        raise DataError(f"{folder / 'dataset.toml'}: read_ahead: {error}") from None
+
+
+def _rows(folder: Path, said: Said, shards: Mapping[str, str]) -> Listed | None:
+    """Return what is listed, of splits that lie in no shards; None where all do."""
+    if not said.listing:
+        return None
+    rows = listed(folder / said.listing)
+    for name in SPLITS:
+        if shards[name] and rows.paths[name]:
+            raise DataError(
+                f"{folder / said.listing}: expected no row of split {name}, which lies in shards,"
+                f" found {len(rows.paths[name])} (first: '{rows.paths[name][0]}'); leave them out"
+            )
     return rows
-
-
-def _label(path: Path, line: int, text: str) -> int:
-    if not NUMBER.fullmatch(text):  # int() would read "1_0" as 10
-        raise _row_error(path, line, "a whole number as label", text)
-    label = int(text)
-    if not -(2**63) < label < 2**63:
-        raise _row_error(path, line, "a label that fits 64 bits", text)
-    return label
-
-
-def _row_error(path: Path, line: int, wanted: str, found: str) -> DataError:
-    return DataError(f"{path}, line {line}: expected {wanted}, found '{found}'; correct the line")

@@ -7,7 +7,9 @@ import warnings
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,7 @@ from PIL import Image, ImageOps
 
 from dml_bench.errors import DataError
 from dml_bench.types import Images, Ints
+from dml_bench.types.data import sizes
 
 BROKEN = (
     *(OSError, ValueError, SyntaxError, EOFError, TypeError, KeyError, IndexError),
@@ -50,15 +53,12 @@ class Files:
 
     def __getitem__(self, index: int, /) -> Image.Image:
         path = self.root / self.paths[index]
-        try:
-            with Image.open(path) as image:
-                _be_of_reason(image.width, image.height)
-                return to_rgb(ImageOps.exif_transpose(image))
-        except BROKEN as error:
-            raise DataError(
-                f"{path}: expected an image, found: {error or type(error).__name__}; bring the file"
-                " anew"
-            ) from error
+        return decoded(path, str(path), "bring the file")
+
+    @cached_property
+    def sizes(self) -> Ints:
+        """(N,) the bytes that each image takes, wherever it lies."""
+        return np.array([self._about(path).st_size for path in self.paths], np.int64)
 
     def signature(self) -> str:
         """Return a hash of the paths, sizes and times."""
@@ -117,6 +117,12 @@ class Chosen:
     def __getitem__(self, index: int, /) -> Image.Image:
         return self.images[int(self.rows[index])]
 
+    @property
+    def sizes(self) -> Ints | None:
+        """(M,) the bytes that each image takes; None where it is in no file of its own."""
+        all_of_them = sizes(self.images)
+        return None if all_of_them is None else all_of_them[self.rows]
+
     def signature(self) -> str:
         """Return a hash of the rows and of what they are chosen from."""
         digest = hashlib.sha256(self.images.signature().encode())
@@ -138,9 +144,36 @@ class Joined:
         part = int(np.searchsorted(self.ends, index, side="right"))
         return self.parts[part][index - int(self.ends[part]) + len(self.parts[part])]
 
+    @property
+    def sizes(self) -> Ints | None:
+        """(N,) the bytes that each image takes; None where one is in no file of its own."""
+        found = [of for part in self.parts if (of := sizes(part)) is not None]
+        return np.concatenate(found) if len(found) == len(self.parts) else None
+
     def signature(self) -> str:
         """Return a hash of the parts' signatures."""
         return hashlib.sha256("\n".join(p.signature() for p in self.parts).encode()).hexdigest()
+
+
+def decoded(file: Path | IO[bytes], name: str, do: str) -> Image.Image:
+    """Return an image file's picture as RGB, turned as its EXIF says.
+
+    Args:
+        file: its path, or it, opened.
+        name: what an error calls it.
+        do: what an error says to do, anew.
+
+    Raises:
+        DataError: it is no image, a part of one, or larger than can be.
+    """
+    try:
+        with Image.open(file) as image:
+            _be_of_reason(image.width, image.height)
+            return to_rgb(ImageOps.exif_transpose(image))
+    except BROKEN as error:
+        raise DataError(
+            f"{name}: expected an image, found: {error or type(error).__name__}; {do} anew"
+        ) from error
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

@@ -3,12 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
-
 from dml_bench.errors import DataError
 
-BROKEN = (OSError, ValueError, TypeError, NotImplementedError, MatReadError)
+BROKEN = (OSError, ValueError, TypeError, NotImplementedError)
 
 
 def read(path: Path, *names: str) -> dict[str, Any]:
@@ -21,9 +18,12 @@ def read(path: Path, *names: str) -> dict[str, Any]:
     Raises:
         DataError: it is no such file, or a variable is missing.
     """
+    from scipy.io import loadmat  # scipy is imported when there is a file to read
+    from scipy.io.matlab import MatReadError
+
     try:
         said: dict[str, Any] = loadmat(path, squeeze_me=True)
-    except BROKEN as error:
+    except (*BROKEN, MatReadError) as error:
         raise DataError(f"{path}: expected a MATLAB file, found: {error}; bring it anew") from error
     missing = [name for name in names if name not in said]
     if missing:

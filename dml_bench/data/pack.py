@@ -143,8 +143,9 @@ def _decode(
     def chunk(start: int) -> Pixels:
         rows = range(start, min(start + CHUNK, len(split)))
         pixels = np.empty((len(rows), *shape[1:]), np.uint8)
-        for place, row in enumerate(rows):
-            pixels[place] = channels_first(fitting(split.images[row]), shape, split.ids[row])
+        several = getattr(split.images, "several", lambda rows: map(split.images.__getitem__, rows))
+        for place, image in enumerate(several(rows)):
+            pixels[place] = channels_first(fitting(image), shape, split.ids[rows[place]])
         return pixels
 
     done = _whole(file, shape)
