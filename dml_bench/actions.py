@@ -1,37 +1,27 @@
-"""What the commands do; `cli` says how they are called."""
+"""What the commands do that have no file of their own; `cli` says how they are called."""
 
 import argparse
 
 from rich.console import Console
 
-from dml_bench import audit as inspection
 from dml_bench import (
+    account,
     bench,
     data,
     outcomes,
-    page,
     recipes,
     records,
     report,
-    runner,
     store,
-    suites,
     typeset,
 )
+from dml_bench import audit as inspection
 from dml_bench.atomic import to_json
-from dml_bench.card import card
-from dml_bench.compare import compare
-from dml_bench.completion import code
 from dml_bench.data import fetch as bring
 from dml_bench.environment import device_of
-from dml_bench.errors import RecipeError
-from dml_bench.evaluations import evaluate
-from dml_bench.explain import explain
-from dml_bench.export import export
-from dml_bench.listing import list_parts
+from dml_bench.errors import RecipeError, StoreError
 from dml_bench.loggers import logger_of
 from dml_bench.published import read_published
-from dml_bench.rerun import rerun
 from dml_bench.results import finished_runs, read_records
 from dml_bench.terminal import formats, left_out, said, say, show_runs
 from dml_bench.types import RunResult
@@ -62,37 +52,20 @@ def train(args: argparse.Namespace) -> int:
     return 0
 
 
-def run(args: argparse.Namespace) -> int:
-    """Make the missing runs of suites and print their tables."""
-    device = device_of(args.device)
-    over = said(args, {})
-    asked = [suites.load(name) for name in args.suite]  # a mistyped name shows before any run
-    failures: list[runner.Failure] = []
-    for suite in asked:
-        made, failed = runner.run_suite(
-            suite,
-            over,
-            data_root=args.data_root,
-            results=args.results,
-            device=device,
-            say=say,
-            logger=logger_of(args.logger, args.results),
-        )
-        failures += failed
-        say(f"\n{suite.title}")
-        show_runs(made, ["table"], published=suite.name.startswith("paper"))
+def write_all(args: argparse.Namespace) -> None:
+    """Write the tables and the page of all finished runs."""
+    from dml_bench import page  # matplotlib is imported when something is drawn
+
     everything = _finished(args)
     written = report.write(everything, args.results / "tables")
     say(f"tables: {args.results / 'tables'} ({len(written)} files)")
     say(f"page: {page.write(everything, args.results, data_root=args.data_root)[-1]}")
-    if failures:
-        n_runs = sum(len(suite.runs) for suite in asked)
-        say(f"{len(failures)} of {n_runs} runs were not made; the lines 'not run:' above say why")
-    return max((failure.status for failure in failures), default=0)
 
 
 def report_tables(args: argparse.Namespace) -> int:
     """Write the tables, plots and page of all stored runs."""
+    from dml_bench import page
+
     results = _finished(args)
     published = _published(args) if args.published or args.records else []
     if not results and not published:
@@ -101,7 +74,8 @@ def report_tables(args: argparse.Namespace) -> int:
         )
     printed = read_published(args.published_table) if args.published_table else ()
     written = report.write(results, args.results / "tables", published, printed=printed)
-    for path in [*written, *page.write(results, args.results, published, data_root=args.data_root)]:
+    drawn = page.write(results, args.results, published, data_root=args.data_root, printed=printed)
+    for path in [*written, *drawn]:
         print(path)
     return 0
 
@@ -119,16 +93,23 @@ def _published(args: argparse.Namespace) -> list[RunResult]:
     return found
 
 
-def completion(args: argparse.Namespace) -> int:
-    """Print a shell's code."""
-    print(code(args.shell))
-    return 0
-
-
 def publish(args: argparse.Namespace) -> int:
     """Copy the records of finished runs, and write the tables of all that is published."""
     for path in records.publish(args.results, args.runs, args.into):
         print(path)
+    if (args.into.parent / account.NAME).exists():  # it says what is published: no less, no more
+        print(account.write(args.into))
+    return 0
+
+
+def ledger(args: argparse.Namespace) -> int:
+    """Write what the published records decide, beside them."""
+    folder = args.records or records.home()
+    if not any(folder.glob("*/result.json")):
+        raise StoreError(
+            f"--records {folder}: expected published records, found none; name their folder"
+        )
+    print(account.write(folder))
     return 0
 
 
@@ -143,21 +124,3 @@ def audit(args: argparse.Namespace) -> int:
     else:
         typeset.show(found.grid(), Console(), title, verdict)
     return 0
-
-
-__all__ = [
-    "audit",
-    "card",
-    "compare",
-    "completion",
-    "evaluate",
-    "explain",
-    "export",
-    "fetch",
-    "list_parts",
-    "publish",
-    "report_tables",
-    "rerun",
-    "run",
-    "train",
-]

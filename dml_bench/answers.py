@@ -16,7 +16,7 @@ def recalls(ranking: Ranking, k: int) -> PerQuery:
     """Return 1 for a query with one or more of its class among its `k` nearest, else 0.
 
     Raises:
-        MetricError: fewer neighbours kept than that.
+        MetricError: fewer neighbours kept than that, and `firsts` not looked for.
 
     Example:
         >>> from dml_bench.neighbours import rank
@@ -24,6 +24,9 @@ def recalls(ranking: Ranking, k: int) -> PerQuery:
         >>> recalls(rank(photos, photos, k=2), k=1)
         PerQuery(values=array([1., 1., 0.]), counted=array([ True,  True, False]))
     """
+    if k > ranking.depth and ranking.firsts is not None:
+        found = (ranking.firsts.places > 0) & (ranking.firsts.places <= k)
+        return _of(ranking, found.astype(np.float64))
     depth = _deep_enough(ranking, min(k, most(ranking)), f"recall@{k}")
     return _of(ranking, np.asarray(ranking.hits[:, :depth].any(axis=1), np.float64))
 

@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
         _add_rerun,
         _add_report,
         _add_publish,
+        _add_ledger,
         _add_audit,
         _add_export,
         _add_card,
@@ -89,6 +90,14 @@ def _add_evaluate(commands: "Commands") -> None:
         "--protocol", choices=("unseen", "seen"),
         help="of --embeddings: whose usual metrics (default: unseen; seen: knn, linear)",
     )  # fmt: skip
+    p.add_argument(
+        "--memory", metavar="SIZE",
+        help="such as 4GB: what scoring may use, vectors in memory among it; changes no number",
+    )  # fmt: skip
+    p.add_argument(
+        "--index", choices=("exact", "ivf"), default="exact",
+        help="of --embeddings: ivf finds nearly the nearest in 50,000 images or more; it says how",
+    )  # fmt: skip
     _metrics(p, "the usual ones")
     _recipe_options(p)
     _format(p)
@@ -100,10 +109,29 @@ def _add_run(commands: "Commands") -> None:
         commands, "run", "make the runs of a suite that are missing, then print its tables",
         "dml-bench run quick",
     )  # fmt: skip
-    p.add_argument("suite", nargs="+", help="names or TOML files; see dml-bench list suites")
+    p.add_argument("suite", nargs="*", help="names or TOML files; see dml-bench list suites")
     _logger(p)
     _recipe_options(p)
+    _executor(p)
     p.set_defaults(command="run")
+
+
+def _executor(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--executor", default="process", metavar="EXECUTOR",
+        help="process (this one, the default), local (one for each run), or slurm (an array)",
+    )  # fmt: skip
+    p.add_argument(
+        "--slurm", action="append", default=[], metavar="NAME=VALUE",
+        help="partition, time, cpus, gpus, memory and others; may be given often",
+    )  # fmt: skip
+    p.add_argument(
+        "--retries", type=int, metavar="N",
+        help="how often a run may fail, be killed, or its time be up (default: 3)",
+    )  # fmt: skip
+    p.add_argument("--detach", action="store_true", help="hand over and do not wait")
+    p.add_argument("--status", action="store_true", help="say where each run stands, and why")
+    p.add_argument("--cancel", action="store_true", help="end the jobs of the suites")
 
 
 def _add_compare(commands: "Commands") -> None:
@@ -183,6 +211,18 @@ def _add_publish(commands: "Commands") -> None:
     _root(p, "results")
     p.add_argument("--into", type=Path, default=PUBLISHED, help=f"default: {PUBLISHED}")
     p.set_defaults(command="publish")
+
+
+def _add_ledger(commands: "Commands") -> None:
+    p = _command(
+        commands, "ledger", "write what the published records decide of the papers' claims",
+        "dml-bench ledger",
+    )  # fmt: skip
+    p.add_argument(
+        "--records", type=Path, metavar="DIR",
+        help=f"of published records; the ledger is written beside it; default: {PUBLISHED}",
+    )  # fmt: skip
+    p.set_defaults(command="ledger")
 
 
 def _add_audit(commands: "Commands") -> None:

@@ -27,6 +27,8 @@ def build(recipe: Recipe, device: str) -> Model:
         mean=recipe.mean,
         std=recipe.std,
         seed=recipe.seed,
+        batch_norm=recipe.batch_norm,
+        trained=recipe.trained,
     )
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 

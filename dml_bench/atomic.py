@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import IO, Any
 
 import numpy as np
@@ -46,8 +47,11 @@ def atomic_file(path: Path, *, before: Path | None = None) -> Iterator[IO[bytes]
 
 @contextmanager
 def atomic_path(path: Path, *, before: Path | None = None) -> Iterator[Path]:
-    """Like `atomic_file`, for who wants a path to write to and not an open file."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Like `atomic_file`, for who wants a path to write to and not an open file.
+
+    The draft has a name that no other process takes, on another machine of a cluster neither.
+    """
+    beside = path.with_name(f".{path.name[:40]}.{token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
@@ -61,6 +65,12 @@ def atomic_path(path: Path, *, before: Path | None = None) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             beside.unlink()
+
+
+def sweep(folder: Path) -> None:
+    """Remove the drafts that killed processes left; nobody else may be writing in the folder."""
+    for draft in folder.glob(".*.tmp"):
+        draft.unlink(missing_ok=True)
 
 
 def to_json(values: Any, indent: int | None = 2) -> str:

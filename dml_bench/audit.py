@@ -14,7 +14,7 @@ from dml_bench.findings import Arrays, Finding
 from dml_bench.neighbours import most, rank
 from dml_bench.readers import read_arrays
 from dml_bench.ties import recall_ties
-from dml_bench.types import Embeddings, Ints, Ranking
+from dml_bench.types import Embeddings, Ranking
 from dml_bench.typeset import Grid
 
 NEAR = 0.999
@@ -179,7 +179,7 @@ def _by_rank(query: Embeddings, gallery: Embeddings, ranking: Ranking) -> Findin
     if query is not gallery or most(ranking) < 1:
         return Finding("recall@1", values, "the gallery is apart: no image can find itself")
     unnamed = replace(query, ids=None)  # the same images on both sides, on purpose
-    second: Ints = rank(unnamed, gallery, 2, leave_one_out=False).ids[:, 1]
+    second = rank(unnamed, gallery, 2, leave_one_out=False).ids[:, 1]
     hits = (query.labels[second] == query.labels).astype(np.float64)
     values["by_rank"] = replace(by_id, values=hits).mean()
     gap = 100 * (values["by_rank"] - values["by_id"])

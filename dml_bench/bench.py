@@ -1,25 +1,30 @@
 """One recipe -> one result. The function to read first."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from dml_bench import checkpoint, models, provenance, scoring
+from dml_bench import checkpoint, dist, models, provenance, scoring
 from dml_bench.assembly import build, class_numbers, method_of
 from dml_bench.data.batches import Batches
-from dml_bench.data.splits import HeldOut, hold_out
+from dml_bench.data.members import shards_of
+from dml_bench.data.share import as_trained, some
+from dml_bench.data.splits import HeldOut
 from dml_bench.embed import embed
 from dml_bench.engine import Say, Training
 from dml_bench.environment import forget_peaks
 from dml_bench.errors import EmbeddingsError, RunError, StoreError
 from dml_bench.loggers import Logger, LoggerOf, silent
 from dml_bench.models import Model
+from dml_bench.norms import refuse_other_worlds
 from dml_bench.outcomes import Clock, marks, result_of
 from dml_bench.packs import Packs
+from dml_bench.signals import Asked
+from dml_bench.spread import spread
 from dml_bench.store import Run
 from dml_bench.types import Dataset, Embeddings, Recipe, RunResult, Split
 
@@ -38,7 +43,8 @@ def run(
 ) -> RunResult:
     """Train, embed, rank and store what one recipe says, or return what is stored already.
 
-    A run that was stopped goes on where it was, and ends in the same numbers.
+    A run that was stopped goes on where it was, and ends in the same numbers. Several processes
+    share the work, and the leader alone writes.
 
     Args:
         recipe: as `recipes.resolve` made it.
@@ -60,23 +66,22 @@ def run(
         RecipeError: `anew`, and the run is finished.
         RunError: the loss, a vector or a metric is not finite.
     """
-    dataset, held = hold_out(dataset, recipe.validation, recipe.seed)
+    dataset, held = as_trained(dataset, recipe)
     stored, seen = Run(results, recipe), marks(recipe, dataset)
-    if stored.finished:
-        _sweep(stored)
-        result = provenance.kept(stored, seen, anew=anew)
-        logger(recipe.key).finish(result)
-        return result
-    with stored.lock(wait=wait):
-        if stored.finished:  # by another process, a moment ago
-            return provenance.kept(stored, seen, anew=anew)
+    if dist.first(lambda: stored.finished):
+        return dist.first(lambda: _stored(stored, seen, anew=anew, log=logger(recipe.key)))
+    with _alone(stored, wait):
+        if dist.first(lambda: stored.finished):  # by others, a moment ago
+            return dist.first(lambda: provenance.kept(stored, seen, anew=anew))
         say(f"run {title} ({recipe.key})" if title else f"run {recipe.key}")
         models.width(recipe.backbone, recipe.crop)  # refused before an image is decoded
-        log = logger(recipe.key)
-        code = provenance.begin(stored, seen, anew=anew)
+        refuse_other_worlds(recipe.batch_norm)
+        log = logger(recipe.key) if dist.leader() else silent(recipe.key)
+        code = dist.first(lambda: provenance.begin(stored, seen, anew=anew))
         forget_peaks()
         clock = Clock()
         pixels = Packs(dataset, recipe, results / "packs")
+        dist.first(lambda: pixels.make(held))
         pixels.make(held)
         clock.lap("pack")
         model, curve = train(
@@ -84,18 +89,39 @@ def run(
         )
         clock.lap("train", sum(row["seconds"] for row in curve))
         query, gallery = embeddings(model, recipe, dataset, pixels)
-        stored.save_embeddings(query, gallery)
+        dist.first(lambda: stored.save_embeddings(query, gallery))
         clock.lap("embed")
         wanted = scoring.default_metrics(dataset.protocol, dataset.recall_at)
         scores = scoring.answered(query, gallery, wanted, device)
-        stored.save_neighbours(scores[1])
+        dist.first(lambda: stored.save_neighbours(scores[1]))
+        lie = spread(query)
         clock.lap("evaluate")
         made = (recipe, dataset, model, scores, clock.laps, device)
-        result = result_of(*made, curve=curve, code=code, held=held)
-        stored.finish(result)
-        log.finish(result)
-        provenance.end_sessions(stored.folder)
-        checkpoint.drop_state(stored.folder)
+        tied = scoring.tied(query, gallery, scores[1], wanted)
+        result = result_of(*made, curve=curve, code=code, held=held, lie=lie, tied=tied)
+        return dist.first(lambda: _finish(stored, result, log))
+
+
+@contextmanager
+def _alone(stored: Run, wait: float) -> Iterator[None]:
+    """Let the leader hold the lock, for all processes of this run."""
+    with ExitStack() as held:
+        dist.first(lambda: held.enter_context(stored.lock(wait=wait)))
+        yield
+
+
+def _stored(stored: Run, seen: Mapping[str, str], *, anew: bool, log: Logger) -> RunResult:
+    _sweep(stored)
+    result = provenance.kept(stored, seen, anew=anew)
+    log.finish(result)
+    return result
+
+
+def _finish(stored: Run, result: RunResult, log: Logger) -> RunResult:
+    stored.finish(result)
+    log.finish(result)
+    provenance.end_sessions(stored.folder)
+    checkpoint.drop_state(stored.folder)
     return result
 
 
@@ -132,18 +158,20 @@ def train(
         class_numbers(dataset.train.labels) if method.supervision == "supervised" else None,
         recipe,
         method.views,
-        torch.device(device),
+        next(model.parameters()).device,
+        shards_of(dataset.train.images),
     )
     monitor = _monitor(recipe, dataset, held, pixels)
     training = Training(model, method, batches, recipe, stored.folder, monitor=monitor, say=say)
 
     def on_epoch(rows: list[dict[str, float]]) -> None:
-        stored.write_curve(rows)
+        dist.first(lambda: stored.write_curve(rows))
         if log:
             log(rows)
 
-    curve = training.run(on_epoch)
-    checkpoint.save_weights(stored.folder, model, recipe)
+    with Asked() as asked:
+        curve = training.run(on_epoch, asked)
+    dist.first(lambda: checkpoint.save_weights(stored.folder, model, recipe))
     return model, curve
 
 
@@ -199,6 +227,7 @@ def score_checkpoint(
     names: Sequence[str],
     *,
     device: str = "cpu",
+    memory: int | None = None,
 ) -> RunResult:
     """Return what the weights of a checkpoint reach on a dataset; nothing is stored but packs.
 
@@ -209,16 +238,18 @@ def score_checkpoint(
         results: where packs are kept.
         names: of metrics.
         device: "cpu" or "cuda".
+        memory: bytes that scoring may use.
 
     Raises:
         StoreError: the weights are not of this recipe's model.
     """
     clock = Clock()
+    dataset = some(dataset, recipe.share)
     model = build(replace(recipe, weights="none", weights_digest=""), device)
     checkpoint.load_weights(path, model)
     query, gallery = embeddings(model, recipe, dataset, Packs(dataset, recipe, results / "packs"))
     clock.lap("embed")
-    scores = scoring.answered(query, gallery, names, device)
+    scores = scoring.answered(query, gallery, names, device, memory=memory)
     clock.lap("evaluate")
     found = result_of(recipe, dataset, model, scores, clock.laps, device)
     return replace(found, training="")  # what the weights saw is not known here

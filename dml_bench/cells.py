@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from dml_bench.ledger import BEST, OVER_LAST, OVER_SELECTED
 from dml_bench.rows import COUNTS, HIGH, LOW, OVER_SEEDS, TEXTS
+from dml_bench.spread import DISTANCES
 from dml_bench.typeset import Grid
 
 NOTES = {
@@ -14,6 +15,8 @@ NOTES = {
     OVER_LAST: "Each metric is the last epoch's; (selected) is that of the epoch which held-out"
     " training images chose, (best on test) that of the epoch which the answers chose, (inflation)"
     " what looking at them gave.",
+    "alignment": "Alignment is a squared distance, as it is; lower is better.",
+    "uniformity": "Uniformity is a logarithm, as it is; lower is better.",
 }
 """What is said below a table that has such columns."""
 SIGNED = ("difference", OVER_LAST, OVER_SELECTED)
@@ -24,7 +27,9 @@ Record = Mapping[Any, Any]
 
 def note(names: Iterable[str]) -> str:
     """Return what a reader of a table with such columns should know."""
+    names = list(names)
     kinds = {name.rpartition(" (")[2][:-1] for name in names}
+    kinds |= set(DISTANCES) & set(names)
     return " ".join(["Metrics in per cent.", *(NOTES[kind] for kind in NOTES if kind in kinds)])
 
 
@@ -49,7 +54,8 @@ def grid(columns: Sequence[str], records: Sequence[Record]) -> Grid:
 def _contested(name: str) -> bool:
     """Return whether the highest number of a column is the best."""
     looked = any(name.endswith(f" ({kind})") for kind in UNCONTESTED)
-    return name not in COUNTS and "chance" not in name and not looked
+    distance = name.partition(" (")[0] in DISTANCES  # there the lowest would be
+    return name not in COUNTS and "chance" not in name and not looked and not distance
 
 
 def _marks(
@@ -73,6 +79,8 @@ def _cell(name: str, record: Record) -> str:
         return ""
     if name in (*TEXTS, *COUNTS, "source"):
         return str(value)
+    if name.partition(" (")[0] in DISTANCES:
+        return _distance(value, record.get(f"{name} ({OVER_SEEDS})"))
     if any(name.endswith(f" ({kind})") for kind in SIGNED):
         return f"{round(100 * value, 1) + 0.0:+.1f}"
     half, low, high = (record.get(f"{name} ({kind})") for kind in (OVER_SEEDS, LOW, HIGH))
@@ -81,3 +89,8 @@ def _cell(name: str, record: Record) -> str:
     if low is None or high is None:
         return f"{100 * value:.1f}"
     return f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def _distance(value: float, half: float | None) -> str:
+    """Return what is no fraction as it is."""
+    return f"{value:.3f}" if half is None else f"{value:.3f} ± {half:.3f}"

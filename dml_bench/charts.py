@@ -129,12 +129,12 @@ def monitored(found: Sequence[Entry]) -> list[str]:
 
 
 def curves(entry: Entry, name: str) -> list[Curve]:
-    """Return (epoch, value) of each seed that has a curve of that name."""
+    """Return (epoch, value) of each seed that has a curve of that name; one epoch is none."""
     lines = (
         tuple((float(point["epoch"]), float(point[name])) for point in run.curve if name in point)
         for run in entry.runs
     )
-    return [line for line in lines if line]
+    return [line for line in lines if len(line) > 1]
 
 
 def ablations(found: Sequence[Entry]) -> list[Ablation]:
@@ -187,13 +187,14 @@ def cost(entry: Entry) -> dict[str, float]:
     """Return what an entry's training cost, the mean over its seeds; zeros left out.
 
     Returns:
-        seconds of training, images seen (those of every epoch together), and parameters.
+        seconds of training, images seen (those of every epoch together), and parameters; of what
+        was not trained the parameters alone.
     """
     costs: dict[str, list[float]] = {}
     for run in entry.runs:
         seen = run.counts.get("train_images", 0) * run.recipe.epochs
         for name, value in {
-            "seconds of training": run.seconds.get("train", 0.0),
+            "seconds of training": run.seconds.get("train", 0.0) if run.recipe.epochs else 0.0,
             "images seen in training": seen,
             "parameters": run.counts.get("parameters", 0),
         }.items():

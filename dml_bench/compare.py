@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import PurePath
 from typing import Any
 
 from dml_bench.comparison import ClassLine, Comparison, MetricLine
@@ -10,9 +11,9 @@ from dml_bench.comparison import compare as paired_comparison
 from dml_bench.errors import RecipeError
 from dml_bench.metrics import metric
 from dml_bench.parts import Part, cent, show_parts, signed
-from dml_bench.sides import side_of
+from dml_bench.sides import Side, side_of
 from dml_bench.statistics import DRAWS
-from dml_bench.terminal import formats
+from dml_bench.terminal import formats, say
 
 NOTE = (
     "Metrics in per cent. [low, high] is the 95 % interval of A - B over the test classes, paired"
@@ -32,9 +33,22 @@ def compare(args: argparse.Namespace) -> int:
         metric(name)  # a mistyped name shows before any search
     sides = [side_of(word, args.results) for word in (args.a, args.b)]
     found = paired_comparison(sides[0], sides[1], list(dict.fromkeys(names)))
+    if unlike := _of_other_datasets(sides):
+        say(unlike)
     values = as_dict(found, args.classes, flips=args.flips)
     show_parts(parts(found, args.classes, flips=args.flips), values, forms)
     return 0
+
+
+def _of_other_datasets(sides: Sequence[Side]) -> str:
+    """Return a line where two runs are of datasets that only look the same; else nothing."""
+    names = [PurePath(side.result.recipe.dataset).name for side in sides if side.result]
+    if len(set(names)) < 2:
+        return ""
+    return (
+        f"A is of {names[0]}, B of {names[1]}: their images have the same ids and classes; nothing"
+        " here says that they show the same"
+    )
 
 
 def as_dict(found: Comparison, classes: int, *, flips: bool) -> dict[str, Any]:
@@ -97,7 +111,8 @@ def _classes(found: Comparison, count: int) -> Part:
         for c in chosen
     ]
     title = f"{found.by_class} by class: the largest gains and losses of A"
-    return Part(title, header, values, cells, numeric=(0, 2, 3, 4, 5))
+    note = "" if chosen else "No class gains, none loses."
+    return Part(title, header, values, cells, note, (0, 2, 3, 4, 5))
 
 
 def _extremes(classes: Sequence[ClassLine], count: int) -> list[ClassLine]:

@@ -6,6 +6,12 @@ from pathlib import Path
 from typing import Any
 
 
+def completion(args: argparse.Namespace) -> int:
+    """Print a shell's code."""
+    print(code(args.shell))
+    return 0
+
+
 def code(shell: str) -> str:
     """Return what a shell evaluates to complete the commands.
 

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dml_bench import dist
 from dml_bench.crops import centre_crop
 from dml_bench.data.batches import on
 from dml_bench.data.pack import Pixels
@@ -23,7 +24,7 @@ def embed(
     label: str = "embedding",
     head: bool = True,
 ) -> Floats:
-    """Return the vectors of a split's images.
+    """Return the vectors of a split's images; several processes make a part of them each.
 
     Args:
         model: its mode is kept; it is asked in evaluation mode.
@@ -39,15 +40,17 @@ def embed(
     ask = model if head else model.features
     training, device = model.training, next(iter(model.buffers())).device
     model.eval()
-    parts = []
+    parts = [torch.empty(0, model.dim if head else model.width, device=device)]
+    starts = range(0, len(pixels), STEP)  # each step is made whole: in the bits of one process
     with torch.inference_mode(), Bar(label, len(pixels)) as bar:
-        for start in range(0, len(pixels), STEP):
+        for start in starts[dist.part(len(starts))]:
             images = _centres(pixels[start : start + STEP], crop, device)
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 parts.append(ask(images).float())  # stays there: nothing waits for an accelerator
-            bar.advance(len(images))
-        vectors: Floats = torch.cat(parts).cpu().numpy()
+            bar.advance(len(images) * dist.world())
+        own = torch.cat(parts).cpu().numpy()
     model.train(training)
+    vectors: Floats = own if dist.world() == 1 else np.concatenate(dist.gather_arrays(own))
     return vectors
 
 

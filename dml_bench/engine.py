@@ -3,21 +3,23 @@
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from dml_bench import checkpoint
+from dml_bench import checkpoint, dist
 from dml_bench.data.batches import Batches
 from dml_bench.embed import embed
-from dml_bench.errors import RunError
+from dml_bench.errors import RunError, Stopped
+from dml_bench.look import Look
 from dml_bench.methods.base import BaseMethod, Network
 from dml_bench.models import Model
-from dml_bench.optimisation import OPTIMISERS, rate
+from dml_bench.norms import parts
+from dml_bench.optimisation import OPTIMISERS, by_step, rate
 from dml_bench.progress import Bar
+from dml_bench.signals import never
 from dml_bench.teacher import Teacher
 from dml_bench.types import Batch, Recipe
 
@@ -30,6 +32,10 @@ def _teacher_of(model: Model, method: BaseMethod) -> Teacher | None:
     if method.teacher_keep is None:
         return None
     return Teacher(model, method.teacher_keep, trains=method.teacher_trains)
+
+
+def _slopes(part: nn.Module) -> list[Tensor]:
+    return [weight.grad for weight in part.parameters() if weight.grad is not None]
 
 
 def _groups(model: Model, method: BaseMethod, lr: float) -> list[dict[str, Any]]:
@@ -65,6 +71,7 @@ class Training:
         self.model, self.method, self.batches = model, method, batches
         self.recipe, self.folder, self.monitor, self.say = recipe, folder, monitor, say
         self.teacher = _teacher_of(model, method)
+        self.look = Look(model, self.teacher, method, recipe)
         self.optimiser = OPTIMISERS[recipe.optimiser](
             _groups(model, method, recipe.lr), recipe.lr, recipe.momentum, recipe.weight_decay
         )
@@ -74,13 +81,22 @@ class Training:
         self.seconds = 0.0  # of the epoch that is running, over all sessions
         self.curve: list[dict[str, float]] = []
         self.saved = time.monotonic()
+        self.local = bool(parts(recipe.batch_norm))
 
-    def run(self, on_epoch: Callable[[list[dict[str, float]]], None]) -> list[dict[str, float]]:
+    def run(
+        self, on_epoch: Callable[[list[dict[str, float]]], None], asked: Callable[[], int] = never
+    ) -> list[dict[str, float]]:
         """Train to the end; return the curve, one entry an epoch.
+
+        Args:
+            on_epoch: is told of the curve after each epoch.
+            asked: after each step, for the number of a signal that wants an end, or 0.
 
         Raises:
             RunError: the loss is no longer finite; the state before it is kept.
+            Stopped: a signal asked for it; the state is saved.
         """
+        self.asked = asked
         self._resume()
         on_epoch(self.curve)
         while self.epoch < self.recipe.epochs:
@@ -93,14 +109,17 @@ class Training:
         if self.step == 0:
             torch.manual_seed(self.recipe.seed * 100_003 + self.epoch)
             self.method.begin_epoch(self.epoch, self.recipe.seed, Network(self._seen))
+            dist.follow(self.method.state_dict().values())
             for weight in self.method.remade():
                 self.optimiser.state.pop(weight, None)
-        factor = rate(self.recipe.schedule, self.epoch, self.recipe.epochs)
-        for group, lr in zip(self.optimiser.param_groups, self.rates, strict=True):
-            group["lr"] = lr * factor
         self.model.train()
         self._run_steps(begun)
-        self._close_epoch(self.recipe.lr * factor)
+        self._close_epoch(self.recipe.lr * self._factor(self.step - 1))
+
+    def _factor(self, step: int) -> float:
+        """Return the factor of the learning rate in a step of this epoch."""
+        passed = step / len(self.batches) if by_step(self.recipe.schedule) else 0
+        return rate(self.recipe.schedule, self.epoch + passed, self.recipe.epochs)
 
     def _run_steps(self, begun: float) -> None:
         label = f"epoch {self.epoch + 1}/{self.recipe.epochs}"
@@ -109,42 +128,39 @@ class Training:
         )
         with Bar(label, len(self.batches), self.step) as bar:
             for batch in batches:
+                factor = self._factor(self.step)
+                for group, lr in zip(self.optimiser.param_groups, self.rates, strict=True):
+                    group["lr"] = lr * factor
                 self._take_step(batch)
                 self.step += 1
                 self.seconds = time.monotonic() - begun
                 bar.advance(note=self._note() if bar.due() else "")
-                if time.monotonic() - self.saved > SAVE_SECONDS:
+                late, asked = dist.first(self._due)
+                if late or asked:
                     self._save()
+                if asked:
+                    raise Stopped(asked)
         self._loss()  # waits for the accelerator
         self.seconds = time.monotonic() - begun
 
+    def _due(self) -> tuple[bool, int]:
+        """Return whether the state was last saved long ago, and the signal that wants an end."""
+        return time.monotonic() - self.saved > SAVE_SECONDS, self.asked()
+
     def _take_step(self, batch: Batch) -> None:
-        vectors, batch = self._look(batch)
+        vectors, batch = self.look(batch)
         loss = self.method.loss(vectors, batch)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        dist.add(_slopes(self.model))  # of the own rows
+        dist.follow(_slopes(self.method))  # of all rows, in each process
         self.optimiser.step()
+        if self.local:  # one process's running statistics for all
+            dist.follow(self.model.buffers())
         if self.teacher:
             self.teacher.follow(self.model)
         self.method.after_step(vectors.detach(), batch)
         self.loss_sum += loss.detach()
-
-    def _look(self, batch: Batch) -> tuple[Tensor, Batch]:
-        """Return the (V, B, D) vectors of a batch, and the batch with what else is asked for."""
-        shape = batch.images.shape[:2]
-        images = batch.images.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        more = {}
-        with self._precision(batch.images.device.type):
-            features, vectors = self.model.both(images)
-            if self.teacher:
-                named = zip(("taught_features", "taught"), self.teacher(images), strict=True)
-                more = {name: found.float().view(*shape, -1) for name, found in named}
-        if self.method.uses_features:
-            more["features"] = features.float().view(*shape, -1)
-        return vectors.float().view(*shape, -1), replace(batch, **more)
-
-    def _precision(self, device: str) -> torch.autocast:
-        return torch.autocast(device, torch.bfloat16, enabled=self.recipe.precision == "bf16")
 
     def _note(self) -> str:
         seen = self.step * self.recipe.batch
@@ -201,11 +217,11 @@ class Training:
             "generator": torch.get_rng_state(),
             "cuda_generators": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
-        checkpoint.save_state(self.folder, state)
+        dist.first(lambda: checkpoint.save_state(self.folder, state))
         self.saved = time.monotonic()
 
     def _resume(self) -> None:
-        state, note = checkpoint.load_state(self.folder)
+        state, note = dist.first(lambda: checkpoint.load_state(self.folder))
         if note:
             self.say(note)
         if state is None:

@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from dml_bench import dist
 from dml_bench.errors import RecipeError
 
 PACKAGES = (
@@ -26,6 +27,7 @@ PACKAGES = (
     "scikit-learn",
     "pytorch-metric-learning",
     "pillow",
+    "matplotlib",
 )
 BF16_FLAGS = {"amx_bf16", "avx512_bf16", "bf16", "svebf16"}
 FULL_PATH = re.compile(r"""(?<![\w.~-])(?:~[\w.-]*|[A-Za-z]:)?[\\/][^,;"']*""")
@@ -36,8 +38,8 @@ def environment() -> dict[str, Any]:
 
     Returns:
         commit and dirty (None where this is no checkout), packages, python, platform, processor,
-        bf16_flags, cores, threads, device, the command, peak_memory_mib and (of an accelerator)
-        peak_device_memory_mib since `forget_peaks`.
+        bf16_flags, cores, threads, processes (of several), device, the command, peak_memory_mib and
+        (of an accelerator) peak_device_memory_mib since `forget_peaks`.
 
     Example:
         >>> environment()["python"] == platform.python_version()
@@ -45,17 +47,18 @@ def environment() -> dict[str, Any]:
     """
     import torch  # here, so that a table is read without it
 
-    processor, flags = _processor()
+    name, flags = _processor()
     gpu = torch.cuda.is_available()
     return {
         **checkout(),
         "packages": {name: _version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "processor": processor,
+        "processor": name,
         "bf16_flags": sorted(flags & BF16_FLAGS),
         "cores": _cores(),
         "threads": torch.get_num_threads(),
+        **({"processes": dist.world()} if dist.world() > 1 else {}),
         "device": torch.cuda.get_device_name() if gpu else "cpu",
         "peak_memory_mib": _peak_memory(),
         **({"peak_device_memory_mib": _mib(torch.cuda.max_memory_allocated())} if gpu else {}),
@@ -146,6 +149,11 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def processor() -> str:
+    """Return the processor's name, as far as the system tells."""
+    return _processor()[0]
 
 
 def _processor() -> tuple[str, set[str]]:

@@ -35,3 +35,15 @@ class BusyError(StoreError):
 
 class RunError(Exception):
     """A run that broke though its recipe was sound; the command ends with status 1."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked a training to stop, and its state is saved; no failure, as Ctrl-C is none.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number

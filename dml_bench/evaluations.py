@@ -1,35 +1,35 @@
 """`evaluate`: scores what is there already: stored runs, a checkpoint, anybody's embeddings."""
 
 import argparse
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dml_bench import bench, checkpoint, data, outcomes, provenance, recipes, report, scoring, store
-from dml_bench.atomic import atomic_write, to_json
-from dml_bench.data.splits import hold_out
+from dml_bench.data.share import as_trained
 from dml_bench.environment import device_of
 from dml_bench.errors import BenchError, RecipeError, StoreError
-from dml_bench.files import load_embeddings
+from dml_bench.file_scores import evaluate_file, with_recalls
+from dml_bench.memory import size_of
 from dml_bench.methods import METHODS
 from dml_bench.methods.base import options
 from dml_bench.metrics import CONVENTIONS, metric
 from dml_bench.plugins import verify
 from dml_bench.results import finished_runs
 from dml_bench.runner import laid_over
-from dml_bench.terminal import formats, left_out, plain, said, say, show, show_runs
+from dml_bench.terminal import formats, left_out, said, say, show_runs
 from dml_bench.types import Dataset, Recipe, RunResult
 
 
 def evaluate(args: argparse.Namespace) -> int:
     """Score a file of embeddings, a checkpoint, or every stored run of a dataset."""
-    for name in _with_recalls(args.metrics or (), args):
+    for name in with_recalls(args.metrics or (), args):
         metric(name)  # a mistyped name shows before any work
     _one_source(args)
+    args.memory = None if args.memory is None else size_of(args.memory)
     if args.embeddings:
-        return _evaluate_file(args)
+        return evaluate_file(args)
     forms = formats(args, "table")
     results = _of_checkpoint(args) if args.checkpoint else _of_dataset(args)
     show_runs(results, forms)
@@ -48,51 +48,16 @@ def _one_source(args: argparse.Namespace) -> None:
         )
     if "embeddings" in named and len(named) > 1:
         raise RecipeError(f"--embeddings: expected no --{named[0]}, found one; leave it out")
-    if args.protocol and "embeddings" not in named:
-        raise RecipeError(
-            "--protocol: expected it with --embeddings only (a dataset says its own), found it"
-            f" with --{named[0]}; leave it out"
-        )
-
-
-def _evaluate_file(args: argparse.Namespace) -> int:
-    if args.settings or args.seed is not None:
-        raise RecipeError("--embeddings: expected no --set and no --seed, found one; leave it out")
-    forms = formats(args, "json")
-    query, gallery = load_embeddings(args.embeddings)
-    protocol = args.protocol or "unseen"
-    names = args.metrics or scoring.default_metrics(protocol, args.k or (1, 2, 4, 8))
-    found = scoring.report(query, gallery, _with_recalls(names, args), protocol)
-    for name, ties in found["ties"].items():
-        say(_of_ties(name, ties))
-    frame = report.one_line({"method": args.embeddings.name, **found["metrics"]})
-    for form in forms:
-        if form == "json":
-            print(to_json(found).rstrip())
-        else:
-            show(frame, form, args.embeddings.name)
-    stem = args.results / "evaluations" / _own_name(args.embeddings)
-    texts = {"json": to_json(found), "csv": plain(frame, "csv"), "md": plain(frame, "md")}
-    for ending, text in texts.items():
-        atomic_write(stem.with_name(f"{stem.name}.{ending}"), text)
-    say(f"written: {stem}.json, .csv, .md")
-    return 0
-
-
-def _of_ties(name: str, ties: Mapping[str, float]) -> str:
-    """Say how far the order of equal scores could move a Recall@K."""
-    shares = {what: f"{100 * share:.2f}" for what, share in ties.items()}
-    return (
-        f"ties: equal scores decide {shares['mass']} % of the queries of {name}: from"
-        f" {shares['against']} (broken against) to {shares['in_favour']} (for),"
-        f" {shares['expected']} expected"
-    )
-
-
-def _own_name(path: Path) -> str:
-    """Return a name that no other file's evaluation has, wherever that file lies."""
-    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()
-    return f"{path.stem}-{digest[:8]}"
+    only = {
+        "--protocol": (args.protocol, "a dataset says its own"),
+        "--index ivf": (args.index == "ivf", "tables of runs are exact"),
+    }
+    for option, (said_so, why) in only.items():
+        if said_so and "embeddings" not in named:
+            raise RecipeError(
+                f"{option}: expected it with --embeddings only ({why}), found it"
+                f" with --{named[0]}; leave it out"
+            )
 
 
 def _of_dataset(args: argparse.Namespace) -> list[RunResult]:
@@ -125,7 +90,7 @@ def _loaded(args: argparse.Namespace, stored: Sequence[RunResult]) -> Dataset | 
 
 def _of_these_images(result: RunResult, dataset: Dataset) -> bool:
     """Return whether a run saw the images that are there now; say it where it did not."""
-    trained, _ = hold_out(dataset, result.recipe.validation, result.recipe.seed)
+    trained, _ = as_trained(dataset, result.recipe)
     now = provenance.marks(trained, result.supervision)
     changed = provenance.difference(provenance.marks_of(result), now)
     if changed:
@@ -204,15 +169,10 @@ def _rescored(result: RunResult, args: argparse.Namespace) -> RunResult:
     names = args.metrics or list(result.metrics)
     if args.k and not args.metrics:
         names = [name for name in names if not name.startswith("recall@")]
-    metrics, _, each = scoring.answered(query, gallery, _with_recalls(names, args))
+    asked = with_recalls(names, args)
+    metrics, _, each = scoring.answered(query, gallery, asked, memory=args.memory)
     sure = outcomes.intervals(each, query.labels)
     return replace(result, metrics=metrics, intervals=sure, conventions=CONVENTIONS)
-
-
-def _with_recalls(names: Sequence[str], args: argparse.Namespace) -> list[str]:
-    """Put Recall@K for each K asked for before the other names."""
-    asked = [f"recall@{k}" for k in args.k or ()]
-    return [*asked, *(name for name in names if name not in asked)]
 
 
 def _of_checkpoint(args: argparse.Namespace) -> list[RunResult]:
@@ -221,9 +181,13 @@ def _of_checkpoint(args: argparse.Namespace) -> list[RunResult]:
     dataset = data.load(recipe.dataset, args.data_root)
     device = device_of(args.device)
     names = args.metrics or scoring.default_metrics(dataset.protocol, args.k or dataset.recall_at)
-    asked = _with_recalls(names, args)
+    asked = with_recalls(names, args)
     return [
-        bench.score_checkpoint(args.checkpoint, recipe, dataset, args.results, asked, device=device)
+        bench.score_checkpoint(
+            *(args.checkpoint, recipe, dataset, args.results, asked),
+            device=device,
+            memory=args.memory,
+        )
     ]
 
 

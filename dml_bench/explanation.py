@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from dml_bench.plugins import short
 from dml_bench.types import RunResult
 
 ASKED, RECIPE, MATERIAL, CODE, MACHINE = TOPICS = (
@@ -18,7 +19,8 @@ ASKED, RECIPE, MATERIAL, CODE, MACHINE = TOPICS = (
 FIELDS = (  # of a recipe, the likeliest cause first
     *("method", "method_digest", "options", "backbone", "backbone_digest"),
     *("weights", "weights_digest", "head", "dim", "epochs"),
-    *("augmentation", "batch", "per_class", "optimiser", "lr", "schedule", "momentum"),
+    *("share", "trained", "batch_norm"),
+    *("augmentation", "batch", "per_class", "order", "optimiser", "lr", "schedule", "momentum"),
     *("weight_decay", "fit", "resize", "crop", "mean", "std", "precision", "validation", "seed"),
     "monitor",
 )
@@ -129,6 +131,7 @@ def _asked(result: RunResult) -> dict[str, Any]:
 def _material(result: RunResult) -> dict[str, Any]:
     return {
         "training images": result.training or None,
+        "image files": result.files or None,
         "weights at the start": result.start or None,
         **{name.replace("_", " "): count for name, count in result.counts.items()},
     }
@@ -144,6 +147,8 @@ def _recipe(a: RunResult, b: RunResult) -> Iterator[Line]:
             alike = one["weights_digest"] and one["weights_digest"] == other["weights_digest"]
             if names[0] != names[1] and not alike:
                 yield Line(RECIPE, name, *names)
+        elif name in ("method", "backbone"):  # a user's own, wherever its file lies
+            yield from _unlike(RECIPE, {name: short(one[name])}, {name: short(other[name])})
         elif one[name] != other[name]:
             yield Line(RECIPE, name, one[name], other[name])
 

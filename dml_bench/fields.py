@@ -56,6 +56,10 @@ def checked(name: str, value: Any) -> Any:
             raise RecipeError(
                 f"{name}: expected less than {beyond}, found {kept}; set a smaller one"
             )
+    if name == "share" and not 0 < kept <= 1:
+        raise RecipeError(
+            f"share: expected a number above 0, at most 1, found {kept:g}; set 0.1, say"
+        )
     if name in CHANNELS:
         least, most = CHANNELS[name]
         if not all(least <= v <= most for v in kept):

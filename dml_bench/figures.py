@@ -4,7 +4,7 @@ import io
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -16,6 +16,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from dml_bench.atomic import atomic_write
+from dml_bench.locks import only_writer
 
 INK, GRID = "#16191d", "#d5d9de"
 PAGE = {INK: "currentColor", GRID: "var(--line)", "#0072b2": "var(--blue)"}
@@ -79,9 +80,10 @@ def write(drawings: Mapping[str, Sequence[Drawing]], folder: Path) -> list[Path]
     Raises:
         StoreError: the folder cannot be written.
     """
+    wanted = [(start, drawing) for start, some in drawings.items() for drawing in some]
     written: list[Path] = []
-    for start, some in drawings.items():
-        for drawing in some:
+    with only_writer(folder) if wanted else nullcontext():
+        for start, drawing in wanted:
             path = folder / f"{start}-{file_name(drawing.name)}"
             atomic_write(path.with_name(f"{path.name}.png"), to_png(drawing, start))
             atomic_write(path.with_name(f"{path.name}.svg"), to_svg(drawing, start))

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from dml_bench.errors import EmbeddingsError
-from dml_bench.readers import Array, read_arrays
+from dml_bench.mapping import Array
+from dml_bench.readers import read_arrays
 from dml_bench.types import Embeddings
 
 NAMES = ("vectors", "labels", "ids", "gallery_vectors", "gallery_labels", "gallery_ids")

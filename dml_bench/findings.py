@@ -22,8 +22,8 @@ OTHER_SPLITS = {
 }
 """(images, classes) that published numbers are about too, but not those of unseen classes."""
 
-SEEN = ("cifar10", "stl10", "stl10_105k")
-"""Datasets whose gallery is the training split: their test classes are seen in training."""
+SEEN = {"cifar10": "cifar10", "stl10": "stl10", "stl10_105k": "stl10"}
+"""Datasets whose test classes are seen in training, and whose training split is the gallery."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,8 @@ def _splits() -> Iterator[tuple[str, tuple[int, int], int]]:
         expect = getattr(module, "EXPECT", {})
         if drawn or "test_images" in expect:
             test = drawn or (expect["test_images"], expect["test_classes"])
-            seen = name in SEEN
-            yield name, test, expect["train_images"] if seen else 0
+            gallery = DATASETS[SEEN[name]].EXPECT["train_images"] if name in SEEN else 0
+            yield name, test, gallery
 
 
 def broken_rows(arrays: Arrays) -> Finding:

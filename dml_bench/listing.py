@@ -1,4 +1,7 @@
-"""`list`: what there is of a kind, and what of it is present on this machine."""
+"""`list`: what there is of a kind, and what of it is present on this machine.
+
+Each kind imports what it asks when it is asked: a list of suites needs no torch.
+"""
 
 import argparse
 import inspect
@@ -10,24 +13,20 @@ from typing import Any
 
 from rich.console import Console
 
-from dml_bench import data, recipes, suites, typeset
+from dml_bench import overview, typeset
 from dml_bench.atomic import to_json
-from dml_bench.backbones import backbone_names
-from dml_bench.environment import device_of
 from dml_bench.errors import BenchError
-from dml_bench.methods import METHODS
-from dml_bench.methods.base import options
-from dml_bench.metrics import METRICS
-from dml_bench.presence import weights_of
 from dml_bench.registry import unknown
 from dml_bench.results import finished_runs
 from dml_bench.suites import Suite
 from dml_bench.terminal import left_out, say
 from dml_bench.text import visible
-from dml_bench.types import Dataset
+from dml_bench.types import Dataset, Recipe
 
 Line = Mapping[str, Any]
 FORMATS = ("table", "tsv", "json")
+NOTES = {"methods": "dml-bench list methods --format json: sources in full, options with defaults"}
+"""What is said below a table for a person."""
 
 
 def list_parts(args: argparse.Namespace) -> int:
@@ -41,10 +40,10 @@ def list_parts(args: argparse.Namespace) -> int:
     if form == "json":
         print(to_json(lines).rstrip())
     elif form == "table":
-        typeset.show(_grid(lines), Console(), args.kind)
+        typeset.show(overview.grid(lines), Console(), args.kind, NOTES.get(args.kind, ""))
     else:
         for line in lines:
-            print("\t".join(visible(_text(value)) for value in line.values()))
+            print("\t".join(visible(overview.text(value)) for value in line.values()))
     return 0
 
 
@@ -61,22 +60,26 @@ def lines_of(kind: str, root: Path, results: Path) -> list[Line]:
         ['recall@k', 'r_precision']
     """
     makers: Mapping[str, Callable[[], list[Line]]] = {
-        "datasets": lambda: [_dataset(name, at, root) for name, at in data.available(root).items()],
-        "methods": lambda: [_method(name) for name in METHODS],
-        "backbones": lambda: [
-            {"name": name, "weights": weights_of(name)} for name in backbone_names()
-        ],
-        "metrics": lambda: [
-            {"name": m.name, "of": m.needs, "meaning": m.meaning} for m in METRICS.values()
-        ],
+        "datasets": lambda: _datasets(root),
+        "methods": _methods,
+        "backbones": _backbones,
+        "metrics": _metrics,
         "suites": lambda: _suites(root, results),
         "runs": lambda: _runs(results),
     }
     return makers[kind]()
 
 
+def _datasets(root: Path) -> list[Line]:
+    from dml_bench import data
+
+    return [_dataset(name, state, root) for name, state in data.available(root).items()]
+
+
 def _dataset(name: str, state: str, root: Path) -> Line:
     """Say what a dataset is; counts only of what can be read here."""
+    from dml_bench import data
+
     found: Dataset | None = None
     if state == "present":
         try:
@@ -104,43 +107,73 @@ def _classes(dataset: Dataset, side: str) -> Any:
     return getattr(dataset, side).classes
 
 
-def _method(name: str) -> Line:
-    text = inspect.cleandoc(METHODS[name].__doc__)
+def _methods() -> list[Line]:
+    from dml_bench.methods import METHODS
+
+    return [_method(name, METHODS[name]) for name in METHODS]
+
+
+def _method(name: str, module: Any) -> Line:
+    from dml_bench.methods.base import options
+
+    text = inspect.cleandoc(module.__doc__)
     source = re.search(r"^Source:\s*(.*?)(?:\n\s*\n|\nDiffers|\Z)", text, re.DOTALL | re.MULTILINE)
     return {
         "name": name,
-        "supervision": METHODS[name].Method.supervision,
+        "supervision": module.Method.supervision,
         "about": text.splitlines()[0],
         "source": " ".join(source[1].split()) if source else "",
-        "options": " ".join(f"{k}={v}" for k, v in options(METHODS[name].Method, {}).items()),
+        "options": " ".join(f"{k}={v}" for k, v in options(module.Method, {}).items()),
     }
 
 
+def _backbones() -> list[Line]:
+    from dml_bench.backbones import backbone_names
+    from dml_bench.presence import weights_of
+
+    return [{"name": name, "weights": weights_of(name)} for name in backbone_names()]
+
+
+def _metrics() -> list[Line]:
+    from dml_bench.metrics import METRICS
+
+    return [{"name": m.name, "of": m.needs, "meaning": m.meaning} for m in METRICS.values()]
+
+
 def _suites(root: Path, results: Path) -> list[Line]:
-    made = {result.recipe.key for result in finished_runs(results, left_out)}
+    from dml_bench import suites
+
+    made = [result.recipe for result in finished_runs(results, left_out)]
     known: dict[str, Dataset | None] = {}
     return [_suite(suites.load(name), root, made, known) for name in suites.names()]
 
 
-def _suite(suite: Suite, root: Path, made: set[str], known: dict[str, Dataset | None]) -> Line:
+def _suite(suite: Suite, root: Path, made: list[Recipe], known: dict[str, Dataset | None]) -> Line:
     """Count the runs of a suite that are finished here, as it would make them here."""
-    keys = {_key(said, root, known) for said in suite.runs} if made else set()
+    like = {(Path(recipe.dataset).name, recipe.method) for recipe in made}
+    asked = [said for said in suite.runs if (said["dataset"], said["method"]) in like]
+    keys = {_key(said, root, known) for said in asked} & {recipe.key for recipe in made}
     missing = {said["dataset"] for said in suite.runs if _is_absent(said["dataset"], root, known)}
     return {
         "name": suite.name,
         "title": suite.title,
         "runs": len(suite.runs),
-        "finished": len(keys & made),
+        "finished": len(keys),
         "missing": " ".join(sorted(missing)),
     }
 
 
 def _is_absent(name: str, root: Path, known: dict[str, Dataset | None]) -> bool:
+    from dml_bench import data
+
     return known[name] is None if name in known else data.state(name, root) != "present"
 
 
 def _key(said: Mapping[str, Any], root: Path, known: dict[str, Dataset | None]) -> str:
     """Return the key of a run as it would be made here; empty if it cannot be."""
+    from dml_bench import data, recipes
+    from dml_bench.environment import device_of
+
     try:
         name = said["dataset"]
         if name not in known:
@@ -165,17 +198,3 @@ def _runs(results: Path) -> list[Line]:
         }
         for result in found
     ]
-
-
-def _grid(lines: list[Line]) -> typeset.Grid:
-    header = list(lines[0]) if lines else ["none"]
-    kinds = [{type(line[name]) for line in lines} - {type(None)} for name in header if lines]
-    numeric = frozenset(at for at, kind in enumerate(kinds) if kind and kind <= {int, float})
-    return typeset.Grid(header, [[_text(v) for v in line.values()] for line in lines], numeric)
-
-
-def _text(value: Any) -> str:
-    """Return a value as print: counts with commas, fractions in per cent."""
-    if isinstance(value, float):
-        return f"{100 * value:.1f}"
-    return "" if value is None else str(value)

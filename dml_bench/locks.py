@@ -6,7 +6,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from dml_bench.atomic import unwritable
+from dml_bench.atomic import sweep, unwritable
 from dml_bench.errors import BenchError, BusyError
 
 
@@ -48,6 +48,18 @@ def alone(lock: Path, *, wait: float = -1.0, notes: Collection[str] = ()) -> Ite
         with suppress(OSError):  # while it is held: filelock sees that the file is gone
             lock.unlink()
         held.release()
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Be the only process that writes files in a folder, after removing what killed ones left.
+
+    Raises:
+        StoreError: nothing can be written there.
+    """
+    with alone(folder / ".lock"):
+        sweep(folder)
+        yield
 
 
 def _acquire(held: FileLock, lock: Path, wait: float) -> None:

@@ -1,6 +1,7 @@
 """Metrics: functions of a Ranking or a Clustering, and the table that names them.
 
-All are fractions. Means are rounded once (`math.fsum`): the order of the queries changes no bit.
+All are fractions but those of `spread`. Means are rounded once (`math.fsum`): the order of the
+queries changes no bit.
 """
 
 import math
@@ -14,6 +15,7 @@ from dml_bench.errors import MetricError
 from dml_bench.plugins import is_plugin, measure
 from dml_bench.probes import linear_probe, weighted_vote
 from dml_bench.registry import unknown
+from dml_bench.spread import alignment, uniformity
 from dml_bench.types import Clustering, PerQuery, Ranking
 
 CONVENTIONS = "1"
@@ -127,7 +129,7 @@ class Metric:
     Args:
         name: as on the command line and in a result; "@k" stands for any depth.
         compute: what it is a function of (see `needs`) -> the value.
-        needs: "ranking", "clustering" (of the queries) or "splits" (gallery and queries).
+        needs: "ranking", "clustering" (of the queries), "splits" (gallery and queries), "queries".
         depth: (k, the greatest R) -> how many neighbours it must see.
         meaning: one sentence.
         per_query: of the same arguments -> what each query answered, whose mean `compute` is;
@@ -187,6 +189,8 @@ METRICS = {
         Metric(
             "linear", linear_probe, "splits", _none, "regression on the gallery is right", probes
         ),
+        Metric("alignment", alignment, "queries", _none, "squared distance within a class"),
+        Metric("uniformity", uniformity, "queries", _none, "how evenly all lie, a logarithm"),
     )
 }
 metric_names = tuple(METRICS)

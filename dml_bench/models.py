@@ -1,4 +1,4 @@
-"""Networks that turn images into unit vectors: a backbone, and a linear head on its features.
+"""A recipe's words about its network -> the network: what is drawn, read, frozen, and its digest.
 
 Preprocessing comes with the weights: `preprocessing` says what a recipe writes down, and `Model`
 holds mean and std in buffers, so that nothing outside it has to know them.
@@ -9,100 +9,37 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from dml_bench import weights as files
 from dml_bench.backbones import BACKBONES, backbone_names, find_builder
 from dml_bench.errors import BenchError, RecipeError
+from dml_bench.network import Model
 from dml_bench.plugins import is_plugin
 from dml_bench.preprocessing import preprocessing
+from dml_bench.registry import unknown
 from dml_bench.weights import digest
 
 __all__ = [
     "BACKBONES",
+    "BATCH_NORMS",
+    "HEADS",
+    "TRAINED",
     "Model",
     "backbone_names",
     "build",
     "digest",
+    "has_batch_norm",
     "parameters",
     "preprocessing",
     "state_digest",
     "width",
 ]
 
-
-class Model(nn.Module):
-    """Images to unit vectors.
-
-    Args:
-        backbone: a network from (M, 3, H, W) to (M, width).
-        width: the length of its features.
-        dim: D, the length that a linear head makes of it; None keeps the features themselves.
-        mean, std: per channel, of images in [0, 1].
-
-    Example:
-        >>> model = Model(nn.Flatten(), 12, None, (0, 0, 0), (1, 1, 1))
-        >>> model(torch.ones(2, 5, 3, 2, 2)).shape
-        torch.Size([2, 5, 12])
-    """
-
-    mean: Tensor
-    std: Tensor
-    start: str = ""
-    """SHA-256 of the weights that `build` put into the backbone; empty for drawn ones."""
-
-    def __init__(
-        self,
-        backbone: nn.Module,
-        width: int,
-        dim: int | None,
-        mean: Sequence[float],
-        std: Sequence[float],
-    ) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.width = width
-        self.dim = width if dim is None else dim
-        self.head = nn.Identity() if dim is None else nn.Linear(width, dim)
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(3, 1, 1))
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(3, 1, 1))
-
-    def features(self, images: Tensor) -> Tensor:
-        """Return what the backbone says, before the head.
-
-        Args:
-            images: (..., 3, H, W) float32 in [0, 1], or uint8.
-
-        Returns:
-            (..., width) float32, of any length.
-        """
-        features: Tensor = self.backbone(self._normalised(images.reshape(-1, *images.shape[-3:])))
-        return features.float().reshape(*images.shape[:-3], self.width)
-
-    def _normalised(self, images: Tensor) -> Tensor:
-        """Return images less the mean, over the deviation; bytes become numbers here, once."""
-        if images.dtype == torch.uint8:
-            return images.float().div_(255).sub_(self.mean).div_(self.std)
-        return (images - self.mean) / self.std
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the unit vectors of images.
-
-        Args:
-            images: (..., 3, H, W) float32 in [0, 1], or uint8; any leading axes, such as (V, B).
-
-        Returns:
-            (..., D) float32 unit rows, under autocast too; a zero row stays zero.
-        """
-        return self.both(images)[1]
-
-    def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the features and the unit vectors of images, (..., width) and (..., D)."""
-        features = self.features(images)
-        vectors = self.head(features)
-        with torch.autocast(images.device.type, enabled=False):
-            return features, F.normalize(vectors.float(), dim=-1)
+HEADS = ("linear", "none", "projection")
+BATCH_NORMS = ("train", "frozen", "local")
+TRAINED = ("all", "head")
 
 
 def build(
@@ -114,19 +51,25 @@ def build(
     mean: Sequence[float],
     std: Sequence[float],
     seed: int,
+    *,
+    batch_norm: str = "train",
+    trained: str = "all",
 ) -> Model:
-    """Make a model; what of it is drawn depends on `seed` alone.
+    """Make a model in training mode; what of it is drawn depends on `seed` alone.
 
     Args:
         backbone: a name of `BACKBONES`, of torchvision ("torchvision/" may stand before it),
             "timm/<name>", "FILE.py:function" or "hub:FOLDER:entrypoint".
         weights: "none", "imagenet", or the path of a weights file.
-        head: "linear" (PyTorch's default initialisation) or "none".
+        head: "linear" (PyTorch's default initialisation), "projection" or "none".
         dim: D; with head "none" it is not read.
         crop: pixels that the network sees.
         mean: per channel, of images in [0, 1].
         std: per channel, likewise.
         seed: of the initial weights; PyTorch's own generator is left as it was.
+        batch_norm: "train", "local" (`norms.said`; the same network), or "frozen": its running
+            statistics count in training, and stay.
+        trained: "all", or "head": the backbone neither learns nor leaves evaluation.
 
     Raises:
         UnknownNameError: no such backbone.
@@ -138,14 +81,24 @@ def build(
         >>> build("pixels", "none", "none", 0, 8, (0, 0, 0), (1, 1, 1), seed=0).width
         192
     """
-    if head not in ("linear", "none"):
-        raise RecipeError(f"expected head 'linear' or 'none', found '{head}'")
+    if head not in HEADS:
+        raise unknown("head", head, HEADS)
     published = weights if weights in ("none", "imagenet") else "none"
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         network = find_builder(backbone)(published, crop)
         made = _width(network, backbone, crop)
-        model = Model(network, made, dim if head == "linear" else None, mean, std)
+        model = Model(
+            network,
+            made,
+            None if head == "none" else dim,
+            mean,
+            std,
+            thrown_away=head == "projection",
+            still=_still(network, batch_norm, trained),
+        )
+    if trained == "head":
+        network.requires_grad_(False)
     if weights != published:
         files.load(model, weights)
     if weights != "none" or is_plugin(backbone):
@@ -153,7 +106,17 @@ def build(
     return model
 
 
-@lru_cache
+def _still(network: nn.Module, batch_norm: str, trained: str) -> list[str]:
+    """Return the names, in a `Model`, of what works as in evaluation throughout."""
+    if trained == "head":
+        return ["backbone"]
+    return [f"backbone.{name}" for name in _batch_norms(network)] if batch_norm == "frozen" else []
+
+
+def _batch_norms(network: nn.Module) -> list[str]:
+    return [name for name, part in network.named_modules() if isinstance(part, _BatchNorm)]
+
+
 def width(backbone: str, crop: int) -> int:
     """Return the length of a backbone's features.
 
@@ -161,15 +124,35 @@ def width(backbone: str, crop: int) -> int:
         >>> width("resnet18_cifar", 32)
         512
     """
-    make = find_builder(backbone)
+    return _looked_at(backbone, crop)[0]
+
+
+def has_batch_norm(backbone: str, crop: int) -> bool:
+    """Return whether a backbone has batch norm.
+
+    Example:
+        >>> has_batch_norm("conv4", 32), has_batch_norm("pixels", 32)
+        (True, False)
+    """
+    return _looked_at(backbone, crop)[1]
+
+
+@lru_cache
+def _looked_at(backbone: str, crop: int) -> tuple[int, bool]:
+    """Return the length of a backbone's features, and whether it has batch norm."""
+
+    def look() -> tuple[int, bool]:
+        network = find_builder(backbone)("none", crop)
+        return _width(network, backbone, crop), bool(_batch_norms(network))
+
     with torch.random.fork_rng(devices=[]):
         if is_plugin(backbone):  # whose file may read weights
-            return _width(make("none", crop), backbone, crop)
+            return look()
         try:
             with torch.device("meta"):  # shapes without numbers
-                return _width(make("none", crop), backbone, crop)
+                return look()
         except (BenchError, RuntimeError, TypeError, ValueError):  # a network that needs numbers
-            return _width(make("none", crop), backbone, crop)
+            return look()
 
 
 def state_digest(model: Model, *, head: bool = False) -> str:

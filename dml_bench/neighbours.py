@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dml_bench.errors import MetricError
+from dml_bench.memory import LEAST, resident, room
 from dml_bench.progress import Bar
 from dml_bench.search import Search
 from dml_bench.types import Embeddings, Ints, Ranking
@@ -18,6 +19,7 @@ def rank(
     *,
     leave_one_out: bool | None = None,
     device: str = "cpu",
+    memory: int | None = None,
 ) -> Ranking:
     """Find each query's `k` nearest gallery items by cosine, the query's own image left out.
 
@@ -32,32 +34,59 @@ def rank(
         k: neighbours to keep, 1 or more.
         leave_one_out: row q of both is the same image; by default, whether both are one object.
         device: where rough products are made, "cpu" or "cuda"; it changes no bit of the answer.
+        memory: bytes that may be used, vectors in memory and the answer among them; it changes no
+            bit of the answer.
 
     Raises:
-        MetricError: `k` is more than the gallery has, dimensions that differ, or images that are
-            on both sides of a search that is not leave-one-out.
+        MetricError: `k` is more than the gallery has, dimensions that differ, images that are
+            on both sides of a search that is not leave-one-out, or too little memory.
 
     Example:
         >>> photos = Embeddings(np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]]), np.array([4, 4, 7]))
         >>> rank(photos, photos, k=2).ids
         array([[1, 2],
                [0, 2],
-               [1, 0]])
+               [1, 0]], dtype=int32)
     """
     alone = query is gallery if leave_one_out is None else leave_one_out
-    _check(query, gallery, k, alone)
-    order = by_id(gallery)
-    own = np.argsort(order) if alone else np.full(len(query), -1)
+    check(query, gallery, k, alone)
+    left = searching_room(query, gallery, k, memory)
+    numbers = np.int32 if len(gallery) <= np.iinfo(np.int32).max else np.int64
+    ids, scores = np.empty((len(query), k), numbers), np.empty((len(query), k), np.float32)
+    own = np.arange(len(query)) if alone else None
     with Bar("searching", len(query), delay=2.0) as bar:
-        search = Search(gallery.vectors if gallery.ids is None else gallery.vectors[order], device)
-        places, scores = search.nearest(query.vectors, k, own, bar.advance)
+        search = Search(gallery.vectors, device, order=order_of(gallery), room=left)
+        search.nearest(query.vectors, k, own, bar.advance, into=(ids, scores))
     return Ranking(
-        ids=places if gallery.ids is None else order[places],
-        scores=scores.astype(np.float32),  # in the order of float64
+        ids=ids,
+        scores=scores,  # float32, in the order of float64
         query_labels=query.labels,
         gallery_labels=gallery.labels,
         leave_one_out=alone,
     )
+
+
+def searching_room(query: Embeddings, gallery: Embeddings, k: int, memory: int | None) -> int:
+    """Return the bytes that are left to search in, `k` deep.
+
+    Raises:
+        MetricError: too few.
+    """
+    answer = len(query) * (k * 9 + 24) + len(gallery) * 24
+    least = LEAST + 64 * len(gallery)  # one query's scores with all rows
+    work = f"{len(query)} queries in {len(gallery)} images, {k} deep"
+    return room(memory, resident(query, gallery) + answer, least, work)
+
+
+def size(ranking: Ranking) -> int:
+    """Return the bytes that a ranking takes, with its hits."""
+    return int(ranking.ids.nbytes + ranking.scores.nbytes + ranking.ids.size)
+
+
+def order_of(items: Embeddings) -> Ints | None:
+    """Return `by_id`, or None where the rows are in that order."""
+    order = by_id(items)
+    return None if (order[1:] > order[:-1]).all() else order
 
 
 def by_id(items: Embeddings) -> Ints:
@@ -75,8 +104,12 @@ def most(ranking: Ranking) -> int:
     return len(ranking.gallery_labels) - ranking.leave_one_out
 
 
-def _check(query: Embeddings, gallery: Embeddings, k: int, alone: bool) -> None:
-    """Refuse what cannot be searched."""
+def check(query: Embeddings, gallery: Embeddings, k: int, alone: bool) -> None:
+    """Refuse what cannot be searched.
+
+    Raises:
+        MetricError: as `rank`.
+    """
     sides = query.vectors.shape, gallery.vectors.shape
     if sides[0][1] != sides[1][1] or (alone and sides[0][0] != sides[1][0]):
         raise MetricError(

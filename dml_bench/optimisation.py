@@ -27,12 +27,22 @@ SCHEDULES: Mapping[str, Mapping[int, float]] = {  # epoch -> factor of the learn
 }
 
 
-def rate(schedule: str, epoch: int, epochs: int) -> float:
+WARMUP = "warmup:"
+
+
+def by_step(schedule: str) -> bool:
+    """Return whether a schedule changes the rate with every step, not with every epoch."""
+    return schedule.startswith(WARMUP)
+
+
+def rate(schedule: str, epoch: float, epochs: int) -> float:
     """Return the factor of the learning rate in an epoch.
 
     Args:
-        schedule: a name of `SCHEDULES`, "cosine", or steps such as "steps:120=0.1,160=0.01".
-        epoch: from 0.
+        schedule: a name of `SCHEDULES`, "cosine", steps such as "steps:120=0.1,160=0.01", or
+            "warmup:0.1": over that share of the training the rate rises evenly from 0, then it
+            falls as half a cosine to 0, step by step.
+        epoch: from 0; for a schedule `by_step` the epochs that have passed, with their fraction.
         epochs: of the whole training.
 
     Raises:
@@ -41,14 +51,41 @@ def rate(schedule: str, epoch: int, epochs: int) -> float:
     Example:
         >>> rate("steps:2=0.1,4=0.01", epoch=3, epochs=5)
         0.1
+        >>> [round(rate("warmup:0.5", epoch, 4), 2) for epoch in (0, 1, 2, 3)]
+        [0.0, 0.5, 1.0, 0.5]
 
     Source:
         Ye et al. (CVPR 2019), section 4.1 ("paper-seen"), and the released code's two scripts.
+        Goyal et al., "Accurate, Large Minibatch SGD" (2017), section 2.2, and Loshchilov and
+        Hutter, "SGDR" (ICLR 2017), equation 5, for "warmup".
     """
+    if by_step(schedule):
+        return _warmed(epoch / max(epochs, 1), _share(schedule))
     if schedule == "cosine":
         return (1 + math.cos(math.pi * epoch / max(epochs, 1))) / 2
     passed = [factor for start, factor in sorted(steps(schedule).items()) if start <= epoch]
     return passed[-1] if passed else 1.0
+
+
+def _warmed(passed: float, rising: float) -> float:
+    """Return the factor when a share of the training has passed, of which a part is the rise."""
+    if passed < rising:
+        return passed / rising
+    return (1 + math.cos(math.pi * (passed - rising) / (1 - rising))) / 2
+
+
+def _share(schedule: str) -> float:
+    """Return the share of a training that a schedule's rise takes."""
+    try:
+        share = float(schedule.removeprefix(WARMUP))
+        if not 0 <= share < 1:
+            raise ValueError
+        return share
+    except ValueError:
+        raise RecipeError(
+            f"expected a schedule like 'warmup:0.1', a share from 0 to below 1, found '{schedule}';"
+            " write one"
+        ) from None
 
 
 def steps(schedule: str) -> Mapping[int, float]:
@@ -61,7 +98,8 @@ def steps(schedule: str) -> Mapping[int, float]:
     if schedule in SCHEDULES:
         return SCHEDULES[schedule]
     if not schedule.startswith("steps:"):
-        raise unknown("schedule", schedule, [*SCHEDULES, "cosine", "steps:EPOCH=FACTOR,..."])
+        known = [*SCHEDULES, "cosine", "warmup:SHARE", "steps:EPOCH=FACTOR,..."]
+        raise unknown("schedule", schedule, known)
     try:
         pairs = [step.split("=") for step in schedule.removeprefix("steps:").split(",")]
         found = {int(start): float(factor) for start, factor in pairs}

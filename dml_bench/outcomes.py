@@ -43,6 +43,8 @@ def result_of(
     curve: Sequence[Mapping[str, float]] = (),
     code: Mapping[str, Any] | None = None,
     held: HeldOut | None = None,
+    lie: Mapping[str, float] | None = None,
+    tied: Mapping[str, Mapping[str, float]] | None = None,
 ) -> RunResult:
     """Return what a run says once it is over.
 
@@ -56,8 +58,11 @@ def result_of(
         curve: an entry an epoch.
         code: the commits of its sessions; this process's where None.
         held: what was held out of training.
+        lie: how the test vectors lie, as `spread.spread` says it.
+        tied: what ties could make of each Recall@K, as `scoring.tied` says it.
     """
     metrics, ranking, each = scores
+    seen = marks(recipe, dataset)
     return RunResult(
         recipe=recipe,
         metrics=metrics,
@@ -72,11 +77,14 @@ def result_of(
         seconds=seconds,
         environment={**environment(), **(code or {}), "device": device_name(device)},
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        training=marks(recipe, dataset)["training images"],
+        training=seen["training images"],
+        files=seen["image files"],
         conventions=CONVENTIONS,
         start=model.start,
         end=models.state_digest(model, head=True),
         intervals=intervals(each, ranking.query_labels),
+        spread=lie or {},
+        ties=tied or {},
     )
 
 
@@ -133,6 +141,7 @@ def _answers(name: str, ranking: Ranking) -> PerQuery | None:
 def counts(dataset: Dataset, model: Model, n_relevant: Ints) -> dict[str, int]:
     """Return what the result counts: images, classes, lone queries, parameters."""
     found = {"parameters": models.parameters(model), "unanswerable": int((n_relevant == 0).sum())}
+    found["dimensions"] = model.dim
     for name in ("train", "query", "gallery"):
         split: Split = getattr(dataset, name)
         found |= {f"{name}_images": len(split), f"{name}_classes": len(split.classes)}

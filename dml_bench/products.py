@@ -4,6 +4,8 @@ On the processor FAISS finds candidates and BLAS multiplies; on an accelerator b
 matrix products there. Either may be wrong by what `slack` says, and by no more.
 """
 
+import math
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +13,11 @@ import numpy.typing as npt
 
 from dml_bench.types import Floats, Ints
 
+Doubles = npt.NDArray[np.float64]
+
+ROWS = 39  # rows of an inverted list at least: FAISS warns of fewer
+SHOWN = 64  # rows of each list by which its centre is found
+COPIED = 1 << 22  # numbers of the gallery that are copied at a time
 TABLE = 1 << 28  # products that are held at a time on a device: 1 GiB
 
 
@@ -21,7 +28,7 @@ class Products(Protocol):
         """Return the (Q, k) greatest products, greatest first, and the rows that they are with."""
 
 
-def slack(query: Floats, longest: float) -> npt.NDArray[np.float64]:
+def slack(query: Floats, longest: float) -> Doubles:
     """Return the (Q,) bounds on what an inner product in float32 can be wrong by.
 
     Args:
@@ -33,9 +40,7 @@ def slack(query: Floats, longest: float) -> npt.NDArray[np.float64]:
         D u / (1 - D u) times the product of the lengths, in whatever order it is summed.
     """
     lengths = np.linalg.norm(query.astype(np.float64), axis=1)
-    bounds: npt.NDArray[np.float64] = (
-        1.01 * (query.shape[1] + 2) * 2.0**-24 * lengths * longest + 1e-30
-    )
+    bounds: Doubles = 1.01 * (query.shape[1] + 2) * 2.0**-24 * lengths * longest + 1e-30
     return bounds
 
 
@@ -52,20 +57,83 @@ def products(rows: Floats, device: str = "cpu") -> Products:
     return OnProcessor(rows) if device == "cpu" else OnDevice(rows, device)
 
 
+def sift(
+    query: Floats, rows: Floats, low: Doubles, high: Doubles, many: Ints, device: str = "cpu"
+) -> tuple[Ints, Ints, Ints]:
+    """Count the products above `high`, and list those that are not below `low`.
+
+    Args:
+        query: (Q, D).
+        rows: (G, D).
+        low: (Q,) with `high` as wide apart as float32 may be wrong; see `slack`.
+        high: (Q,).
+        many: (G,) how often each row counts.
+        device: where products are made, "cpu" or "cuda".
+
+    Returns:
+        (Q,) the counts above; and of the pairs between, (P,) the queries and (P,) the rows.
+    """
+    below = np.nextafter(low.astype(np.float32), np.float32(-np.inf))
+    over = np.nextafter(high.astype(np.float32), np.float32(np.inf))
+    if device == "cpu":
+        table = query @ rows.T
+        above, near = table > over[:, None], table >= below[:, None]
+    else:
+        import torch
+
+        asked, there, least, most = (
+            torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in (query, rows, below, over)
+        )
+        found = asked @ there.T
+        above, near = (m.cpu().numpy() for m in (found > most[:, None], found >= least[:, None]))
+    counts = np.count_nonzero(above, axis=1) if (many == 1).all() else above @ many
+    if np.count_nonzero(near) == np.count_nonzero(above):
+        near = near[:, :0]  # nothing lies between
+    who, what = np.nonzero(near & ~above[:, : near.shape[1]])
+    return counts, who, what
+
+
 class OnProcessor:
-    """FAISS and BLAS over rows that stay where they are, memory-mapped ones too."""
+    """FAISS over rows that stay where they are, memory-mapped ones too.
+
+    Rows that a file holds at an odd address, or apart from each other, are copied a few at a time.
+    """
 
     def __init__(self, rows: Floats) -> None:
         self.rows = rows
+        together = rows.flags.aligned and rows.flags.c_contiguous
+        self.step = len(rows) if together else max(1, COPIED // rows.shape[1])
 
     def best(self, query: Floats, k: int) -> tuple[Floats, Ints]:
         """Return the (Q, k) greatest products, greatest first, and the rows that they are with."""
+        starts = range(0, len(self.rows), self.step)
+        return merged([self._among(query, k, start) for start in starts], k)
+
+    def _among(self, query: Floats, k: int, start: int) -> tuple[Floats, Ints]:
+        """Return the best k, or all, of the rows from `start` on."""
         import faiss
 
-        found: tuple[Floats, Ints] = faiss.knn(
-            query, self.rows, k, metric=faiss.METRIC_INNER_PRODUCT
+        rows = np.require(self.rows[start : start + self.step], np.float32, ["C", "A"])
+        values, places = faiss.knn(
+            query, rows, min(k, len(rows)), metric=faiss.METRIC_INNER_PRODUCT
         )
-        return found
+        return values, places + start
+
+
+def merged(parts: Sequence[tuple[Floats, Ints]], k: int) -> tuple[Floats, Ints]:
+    """Return the (Q, k) greatest of several (Q, K) products, each greatest first, and their rows.
+
+    Example:
+        >>> first = np.float32([[3, 1]]), np.array([[7, 5]])
+        >>> merged([first, (np.float32([[2]]), np.array([[9]]))], 2)[1]
+        array([[7, 9]])
+    """
+    if len(parts) == 1:
+        return parts[0]
+    values, places = (np.concatenate([part[i] for part in parts], axis=1) for i in (0, 1))
+    order = np.argsort(-values, axis=1, kind="stable")[:, :k]
+    values, places = (np.take_along_axis(a, order, axis=1) for a in (values, places))
+    return values, places
 
 
 class OnDevice:
@@ -88,3 +156,38 @@ class OnDevice:
         ]
         values, places = (torch.cat([part[i] for part in parts]).cpu().numpy() for i in (0, 1))
         return values, places
+
+
+class InvertedLists:
+    """The rows sorted by the nearest of some centres: a query looks at a few lists only.
+
+    Args:
+        rows: (G, D) float32, of which a copy is held.
+        seed: of the sample that the centres are made of.
+    """
+
+    def __init__(self, rows: Floats, seed: int) -> None:
+        import faiss
+
+        self.lists = max(1, min(4 * math.isqrt(len(rows)), len(rows) // ROWS))
+        self.probes = min(8, self.lists)
+        dim = rows.shape[1]
+        self.middle = faiss.IndexFlatIP(dim)  # FAISS does not keep it alive
+        self.index = faiss.IndexIVFFlat(self.middle, dim, self.lists, faiss.METRIC_INNER_PRODUCT)
+        self.index.cp.seed = seed
+        drawn = np.random.default_rng(seed).permutation(len(rows))[: SHOWN * self.lists]
+        self.index.train(rows[np.sort(drawn)])
+        step = max(1, COPIED // dim)
+        for start in range(0, len(rows), step):
+            self.index.add(np.require(rows[start : start + step], np.float32, ["C", "A"]))
+
+    @property
+    def form(self) -> dict[str, int]:
+        """How many lists there are, and how many of them a query looks at."""
+        return {"nlist": self.lists, "nprobe": self.probes}
+
+    def best(self, query: Floats, k: int) -> tuple[Floats, Ints]:
+        """Return the (Q, k) greatest products found, and their rows; -1 where there were fewer."""
+        self.index.nprobe = self.probes
+        found: tuple[Floats, Ints] = self.index.search(query, k)
+        return found

@@ -12,7 +12,7 @@ from dml_bench.errors import RecipeError, StoreError
 from dml_bench.results import read_result
 from dml_bench.store import Run
 from dml_bench.types import Dataset, RunResult
-from dml_bench.types.data import training_fingerprint
+from dml_bench.types.data import files_fingerprint, training_fingerprint
 
 SESSIONS = "sessions.json"
 UNKNOWN = "unknown"  # the commit of a session from before sessions were noted
@@ -27,17 +27,24 @@ def marks(dataset: Dataset, supervision: str) -> dict[str, str]:
             without supervision no training label does.
 
     Returns:
-        {"protocol": 16 hex, "training images": 16 hex, or "" without training}.
+        {"protocol": 16 hex, "training images": 16 hex, or "" without training, "image files": 16
+        hex, or "" where images lie in no files of their own}.
     """
     trained = supervision != "none"
     labels = supervision == "supervised"
     seen = training_fingerprint(dataset.train, labels=labels) if trained else ""
-    return {"protocol": dataset.fingerprint, "training images": seen}
+    looked_at = [dataset.query, dataset.gallery, *([dataset.train] if trained else [])]
+    files = files_fingerprint(looked_at)
+    return {"protocol": dataset.fingerprint, "training images": seen, "image files": files}
 
 
 def marks_of(result: RunResult) -> dict[str, str]:
     """Return what `marks` returned when a result was made."""
-    return {"protocol": result.fingerprint, "training images": result.training}
+    return {
+        "protocol": result.fingerprint,
+        "training images": result.training,
+        "image files": result.files,
+    }
 
 
 def difference(then: Mapping[str, str], now: Mapping[str, str]) -> str:
@@ -110,7 +117,7 @@ def begin_session(folder: Path, seen: Mapping[str, str], *, resumes: bool) -> di
     """
     earlier = _earlier(folder / SESSIONS) if resumes else []
     for session in earlier:
-        then = {"training images": session.get("training images", "")}
+        then = {name: session.get(name, "") for name in ("training images", "image files")}
         refuse_others(folder.name, then, seen)
     sessions = [*earlier, {**checkout(), **seen}]
     atomic_write(folder / SESSIONS, to_json(sessions))

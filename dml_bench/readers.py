@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from dml_bench.errors import EmbeddingsError
+from dml_bench.mapping import Array as Array
+from dml_bench.mapping import of_npz, of_safetensors
 
-Array = npt.NDArray[Any]
 COLUMNS = ("vector", "label", "id", "split")
 
 
@@ -43,19 +43,6 @@ def _read(path: Path) -> Mapping[str, Array]:
             f"expected a sound {path.suffix} file, found one that cannot be read ({said});"
             " write it again, without pickled objects"
         ) from problem
-
-
-def _npz(path: Path) -> Mapping[str, Array]:
-    with np.load(path, allow_pickle=False) as saved:
-        return {name: saved[name] for name in saved.files}
-
-
-def _safetensors(path: Path) -> Mapping[str, Array]:
-    import torch
-    from safetensors.torch import load_file
-
-    half = torch.bfloat16  # NumPy has no such type
-    return {n: (t.float() if t.dtype == half else t).numpy() for n, t in load_file(path).items()}
 
 
 def _parquet(path: Path) -> Mapping[str, Array]:
@@ -109,7 +96,7 @@ def _by_split(arrays: Mapping[str, Array], split: Array) -> Mapping[str, Array]:
 
 
 READERS: dict[str, Callable[[Path], Mapping[str, Array]]] = {
-    ".npz": _npz,
-    ".safetensors": _safetensors,
+    ".npz": of_npz,
+    ".safetensors": of_safetensors,
     ".parquet": _parquet,
 }

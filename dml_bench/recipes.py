@@ -16,21 +16,21 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from dml_bench import augment, models
-from dml_bench.data.splits import hold_out
-from dml_bench.errors import MetricError, RecipeError
+from dml_bench import augment, models, norms
+from dml_bench.contradictions import refuse_contradictions, refuse_monitor
+from dml_bench.data.order import order_of, refuse_order
+from dml_bench.data.share import as_trained
+from dml_bench.errors import RecipeError
 from dml_bench.fields import as_kind, checked, follows, merge, parse
 from dml_bench.methods import METHODS
 from dml_bench.methods.base import BaseMethod, make, options
-from dml_bench.metrics import metric
 from dml_bench.optimisation import OPTIMISERS, rate
 from dml_bench.plugins import digest, is_plugin
+from dml_bench.precision import fast_at_bf16
 from dml_bench.registry import unknown
 from dml_bench.types import Dataset, Recipe
 
-__all__ = ["fast_at_bf16", "merge", "parse", "resolve"]
+__all__ = ["merge", "parse", "resolve"]
 
 COMMON: Mapping[str, Any] = {
     "head": "linear",
@@ -44,6 +44,10 @@ COMMON: Mapping[str, Any] = {
     "monitor": "none",
     "seed": 0,
     "validation": 0.0,
+    "share": 1.0,
+    "batch_norm": "train",
+    "trained": "all",
+    "order": "shuffle",
     "options": {},
 }
 PROTOCOLS: Mapping[str, Mapping[str, Any]] = {
@@ -93,7 +97,9 @@ TINY: Mapping[str, Any] = {  # unseen classes at 32 x 32: the paper's recipe for
     **PROTOCOLS["seen"],
     "crop": 0,
 }
-DATASETS: Mapping[str, Mapping[str, Any]] = {"glyphs": SMALL, "omniglot": SMALL, "cifar100": TINY}
+OMNIGLOT = "b1b5913245791738"  # its protocol's fingerprint
+DATASETS: Mapping[str, Mapping[str, Any]] = {"glyphs": SMALL, OMNIGLOT: SMALL, "cifar100": TINY}
+"""What a dataset needs: a built-in one by its name, a folder (which has any) by its images."""
 OPTIMISATION = ("optimiser", "lr", "momentum", "weight_decay")
 
 
@@ -122,7 +128,7 @@ def resolve(said: Mapping[str, Any], dataset: Dataset, *, device: str = "cpu") -
     if "method" not in said:
         raise RecipeError(f"expected a method, found none; there is {', '.join(METHODS)}")
     method: type[BaseMethod] = METHODS[said["method"]].Method
-    special = DATASETS.get(dataset.name, {})
+    special = DATASETS.get(dataset.name) or DATASETS.get(dataset.fingerprint, {})
     fixed = method.defaults if method.supervision == "none" else _optimisation(method)
     usual = {**COMMON, **PROTOCOLS[dataset.protocol], **method.defaults, **special, **fixed}
     chosen = {**usual, **said}
@@ -135,8 +141,9 @@ def resolve(said: Mapping[str, Any], dataset: Dataset, *, device: str = "cpu") -
     _fill(values, dataset, device)
     recipe = Recipe.from_dict({name: as_kind(name, value) for name, value in values.items()})
     _check(recipe, method)
-    _check_monitor(recipe.monitor, dataset)
-    hold_out(dataset, recipe.validation, recipe.seed)  # what cannot be held out shows here
+    refuse_monitor(recipe.monitor, dataset)
+    refuse_order(recipe.order, dataset)
+    as_trained(dataset, recipe)  # what cannot be held out shows here
     if method.supervision == "supervised" and not dataset.train.labelled:
         raise RecipeError(
             f"method {recipe.method}: expected a label for every training image, found some"
@@ -166,6 +173,8 @@ def _fill(values: dict[str, Any], dataset: Dataset, device: str) -> None:
     file = Path(values["weights"])
     for name in ("backbone", "method"):
         values[f"{name}_digest"] = digest(values[name])
+    values["order"] = order_of(values["order"])
+    values["batch_norm"] = norms.said(values["batch_norm"])
     own = values["weights"] in ("none", "imagenet")
     values["weights_digest"] = "" if own else models.digest(file)
     values["augmentation"] = "+".join(augment.parts(values["augmentation"])) or "none"
@@ -175,74 +184,18 @@ def _fill(values: dict[str, Any], dataset: Dataset, device: str) -> None:
         values["dim"] = models.width(values["backbone"], values["crop"])
 
 
-def fast_at_bf16(device: str) -> bool:
-    """Return whether the processor multiplies bfloat16 numbers itself."""
-    if device != "cpu":
-        return bool(torch.cuda.is_bf16_supported())
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
-
-
 def _check(recipe: Recipe, method: type[BaseMethod]) -> None:
     for name, known in {
-        "head": ("linear", "none"),
+        "head": models.HEADS,
         "fit": ("squash", "centre"),
         "precision": ("fp32", "bf16"),
         "optimiser": tuple(OPTIMISERS),
+        "batch_norm": models.BATCH_NORMS,
+        "trained": models.TRAINED,
     }.items():
-        if getattr(recipe, name) not in known:
-            raise unknown(name, getattr(recipe, name), known)
+        value = getattr(recipe, name)
+        if value not in known and not (name == "batch_norm" and norms.parts(value)):
+            raise unknown(name, value, known)
     rate(recipe.schedule, 0, recipe.epochs)
     make(method, {"n_items": 2, "dim": recipe.dim, "n_classes": 2, "width": 2}, recipe.options)
-    _check_together(recipe, method)
-
-
-def _check_monitor(monitor: str, dataset: Dataset) -> None:
-    """Refuse a metric that the dataset's own protocol cannot compute after an epoch."""
-    if monitor == "none":
-        return
-    if is_plugin(monitor):
-        raise RecipeError(
-            f"monitor: expected a metric of this package, found '{monitor}'; ask your own of the"
-            " finished run: dml-bench evaluate --metrics"
-        )
-    try:
-        wanted = metric(monitor)
-    except MetricError as error:
-        raise RecipeError(f"monitor: {error}") from error
-    if wanted.needs == "splits" and dataset.leave_one_out:
-        raise RecipeError(
-            f"monitor {monitor}: expected a gallery with training's classes, found none in"
-            f" {dataset.name}, whose queries are searched among themselves; take recall@1"
-        )
-
-
-def _check_together(recipe: Recipe, method: type[BaseMethod]) -> None:
-    """Refuse fields that contradict each other."""
-    if 0 < recipe.resize < recipe.crop:
-        raise RecipeError(
-            f"crop: expected at most the {recipe.resize} pixels of resize, found {recipe.crop};"
-            " set a smaller crop or a larger resize"
-        )
-    if recipe.validation and recipe.monitor == "none":
-        raise RecipeError(
-            f"validation {recipe.validation}: expected a metric to ask the held-out images, found"
-            " monitor none; set monitor=recall@1, say"
-        )
-    if method.supervision == "none":
-        for name, fixed in method.defaults.items():
-            if getattr(recipe, name) != fixed:
-                raise RecipeError(
-                    f"method {recipe.method}: expected {name} {fixed!r}, found"
-                    f" {getattr(recipe, name)!r}; leave {name} out"
-                )
-    elif recipe.epochs < 1:
-        raise RecipeError(
-            f"method {recipe.method}: expected 1 epoch or more, found {recipe.epochs};"
-            " for a network without training take the method random or init"
-        )
-    if recipe.method == "init" and recipe.weights == "none" and not recipe.backbone_digest:
-        raise RecipeError(
-            "method init: expected pretrained weights, found none; set weights, or take the"
-            " method random"
-        )
+    refuse_contradictions(recipe, method)

@@ -13,6 +13,7 @@ from rich.console import Console
 from dml_bench import cells, typeset
 from dml_bench.atomic import atomic_write, to_json
 from dml_bench.ledger import ledger
+from dml_bench.locks import only_writer
 from dml_bench.published import Published
 from dml_bench.published import published as papers
 from dml_bench.rows import (
@@ -25,6 +26,7 @@ from dml_bench.rows import (
     Row,
     columns,
     groups,
+    headings,
     labels_of,
     one_place,
     order,
@@ -57,13 +59,10 @@ def tables(
         heading -> table; the heading is the dataset, with the protocol's fingerprint where the
         dataset was asked in more than one way.
     """
-    places = sorted({place(result) for result in (*results, *records)})
-    names = [dataset for dataset, _ in places]
     found = {}
-    for dataset, mark in places:
-        heading = dataset if names.count(dataset) == 1 else f"{dataset} (protocol {mark})"
-        ours = [result for result in results if place(result) == (dataset, mark)]
-        theirs = [result for result in records if place(result) == (dataset, mark)]
+    for at, heading in headings([*results, *records]).items():
+        ours = [result for result in results if place(result) == at]
+        theirs = [result for result in records if place(result) == at]
         found[heading] = wide(ours, theirs, published=published, printed=printed)
     return found
 
@@ -129,7 +128,8 @@ def one_line(values: Mapping[str, Any]) -> Frame:
 
 def to_csv(frame: pd.DataFrame) -> str:
     """Return comma-separated values in full precision; no text in them is a formula."""
-    return frame.map(formula_free).to_csv(index=False, lineterminator="\n")
+    free = frame.map(formula_free).rename(columns=formula_free)
+    return free.to_csv(index=False, lineterminator="\n")
 
 
 def to_json_lines(results: Sequence[RunResult], records: Sequence[RunResult] = ()) -> str:
@@ -163,11 +163,21 @@ def to_latex(frame: pd.DataFrame, title: str = "") -> str:
 
 def print_table(frame: pd.DataFrame, console: Console, title: str = "") -> None:
     """Print a table; what is the same in every row is said once, below it."""
+    typeset.show(grid(frame.drop(columns=shared(frame))), console, title, note(frame))
+
+
+def shared(frame: pd.DataFrame) -> dict[str, str]:
+    """Return what is the same in every row of the set-up, where there are several: name -> text."""
     setup = [c for c in frame.columns if c in ("origin", *TEXTS[2:], *COUNTS, "source")]
     same = [c for c in setup if len(frame) > 1 and frame[c].nunique(dropna=False) == 1]
-    said = [f"{name} {frame[name].iloc[0]}" for name in same if not pd.isna(frame[name].iloc[0])]
-    below = " ".join([cells.note(frame.columns), *([f"All: {', '.join(said)}."] if said else [])])
-    typeset.show(grid(frame.drop(columns=same)), console, title, below)
+    values = {name: frame[name].iloc[0] for name in same}
+    return {name: "" if pd.isna(value) else str(value) for name, value in values.items()}
+
+
+def note(frame: pd.DataFrame) -> str:
+    """Return what is said below a table that leaves out what is the same in every row."""
+    said = [f"{name} {text}" for name, text in shared(frame).items() if text]
+    return " ".join([cells.note(frame.columns), *([f"All: {', '.join(said)}."] if said else [])])
 
 
 def write(
@@ -195,8 +205,9 @@ def write(
         texts[f"{name}.csv"] = to_csv(frame)
         texts[f"{name}.md"] = to_markdown(frame, heading)
         texts[f"{name}.tex"] = to_latex(frame, heading)
-    for name, text in texts.items():
-        atomic_write(folder / name, text)
+    with only_writer(folder):
+        for name, text in texts.items():
+            atomic_write(folder / name, text)
     return [folder / name for name in texts]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from dml_bench import bench, data, models, outcomes, provenance
 from dml_bench.again import again
-from dml_bench.data.splits import hold_out
+from dml_bench.data.share import as_trained
 from dml_bench.environment import device_of
 from dml_bench.errors import DataError, RecipeError, StoreError
 from dml_bench.explain import stored
@@ -32,7 +32,7 @@ def rerun(args: argparse.Namespace) -> int:
     dataset = data.load(recipe.dataset, args.data_root)
     be_the_same_images(then, dataset)
     device = device_of(args.device)
-    with _threads(args.threads or then.environment.get("threads")), _folder(args.into) as into:
+    with _threads(args.threads, then.environment.get("threads")), _folder(args.into) as into:
         _be_new(into, recipe)
         say(f"made {then.finished}, again now in {args.into or 'a folder that is removed after'}")
         now = bench.run(recipe, dataset, into, device=device, say=say)
@@ -91,7 +91,7 @@ def be_the_same_images(then: RunResult, dataset: Dataset) -> None:
         StoreError: the images at hand are others, or others are right.
     """
     recipe = then.recipe
-    trained, _ = hold_out(dataset, recipe.validation, recipe.seed)
+    trained, _ = as_trained(dataset, recipe)
     changed = provenance.difference(provenance.marks_of(then), outcomes.marks(recipe, trained))
     if changed:
         raise StoreError(
@@ -118,15 +118,17 @@ def _folder(into: Path | None) -> Iterator[Path]:
 
 
 @contextmanager
-def _threads(wanted: Any) -> Iterator[None]:
+def _threads(said: int | None, had: Any) -> Iterator[None]:
     """Work with as many threads as the run had: sums in another order end in other bits."""
     import torch
 
     before = torch.get_num_threads()
+    wanted = had if said is None else said
     if isinstance(wanted, int) and wanted != before:
         if not 1 <= wanted <= 1024:
             raise RecipeError(f"threads: expected 1 to 1024, found {wanted}; set --threads 1")
-        say(f"threads: {wanted}, as the run had (--threads sets another number)")
+        if said is None:
+            say(f"threads: {wanted}, as the run had (--threads sets another number)")
         torch.set_num_threads(wanted)
     try:
         yield

@@ -25,8 +25,20 @@ KINDS: dict[str, type] = {
     "start": str,
     "end": str,
     "intervals": dict,
+    "spread": dict,
+    "files": str,
+    "ties": dict,
 }
-LATER = {"training": "", "conventions": "1", "start": "", "end": "", "intervals": {}}
+LATER = {
+    "training": "",
+    "conventions": "1",
+    "start": "",
+    "end": "",
+    "intervals": {},
+    "spread": {},
+    "files": "",
+    "ties": {},
+}
 """Fields younger than the first published records, and what goes without saying there."""
 
 
@@ -97,13 +109,17 @@ def _result(values: Any) -> RunResult:
     for name, kind in KINDS.items():
         if not isinstance(values, dict) or not isinstance(values.get(name), kind):
             raise ValueError(f"no {kind.__name__} '{name}'")
-    numbers = {f"{part} {k}": v for part in ("metrics", "seconds") for k, v in values[part].items()}
+    parts = ("metrics", "seconds", "spread")
+    numbers = {f"{part} {k}": v for part in parts for k, v in values[part].items()}
     for name, value in numbers.items():
         if type(value) not in (int, float):
             raise ValueError(f"{name} is {value!r}, no number")
     for name, ends in values["intervals"].items():
         if not (isinstance(ends, list) and [type(end) for end in ends] == [float, float]):
             raise ValueError(f"the interval of {name} is {ends!r}, no two numbers")
+    for name, shares in values["ties"].items():
+        if not (isinstance(shares, dict) and {type(v) for v in shares.values()} <= {int, float}):
+            raise ValueError(f"the ties of {name} are {shares!r}, no shares by name")
     recipe = Recipe.from_dict(values["recipe"])
     return RunResult(**{**{name: values[name] for name in KINDS}, "recipe": recipe})
 

@@ -43,6 +43,19 @@ def place(result: RunResult) -> tuple[str, str]:
     return PurePath(result.recipe.dataset).name, f"{result.fingerprint}{later}"
 
 
+def headings(results: Sequence[RunResult]) -> dict[tuple[str, str], str]:
+    """Return what each place is called, the places in order.
+
+    That is its dataset, with the fingerprint where the dataset was asked in more than one way.
+    """
+    places = sorted({place(result) for result in results})
+    names = [dataset for dataset, _ in places]
+    return {
+        (name, mark): name if names.count(name) == 1 else f"{name} (protocol {mark})"
+        for name, mark in places
+    }
+
+
 def one_place(results: Sequence[RunResult]) -> tuple[str, str]:
     """Return the dataset and the fingerprint that all have.
 
@@ -81,6 +94,7 @@ def row_of(origin: str, group: Sequence[RunResult], label: str) -> Row:
     row: Row = {"origin": origin, "method": label, "supervision": group[0].supervision}
     row |= {name: getattr(recipe, name) for name in ("backbone", *COUNTS[:-1])}
     row |= {"weights": PurePath(recipe.weights).name, "seeds": len(group)}
+    row["dim"] = group[0].counts.get("dimensions", recipe.dim)  # of what is asked
     for metric in group[0].metrics:
         values = [result.metrics[metric] for result in group if metric in result.metrics]
         if len(values) == len(group):

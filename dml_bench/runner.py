@@ -1,17 +1,19 @@
 """A suite -> the runs that are missing; one that cannot be made does not stop the others."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dml_bench import bench, data, recipes, suites
+from dml_bench import bench, data, endings, recipes, suites
 from dml_bench.engine import Say
-from dml_bench.errors import BenchError, BusyError, RunError
+from dml_bench.errors import BenchError, BusyError, RunError, UnknownNameError
 from dml_bench.loggers import LoggerOf, silent
 from dml_bench.methods import METHODS
+from dml_bench.plugins import is_plugin
+from dml_bench.registry import unknown
 from dml_bench.text import in_short
-from dml_bench.types import Dataset, RunResult
+from dml_bench.types import Dataset, Recipe, RunResult
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,105 @@ class Failure:
 
     line: str
     status: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run of a suite as it is asked for, before a recipe is made of it.
+
+    Args:
+        wanted: recipe fields.
+        label: what the suite calls it, if anything.
+        number: of it in the suite, from 0.
+        total: how many there are.
+    """
+
+    wanted: Mapping[str, Any]
+    label: str
+    number: int
+    total: int
+
+    @property
+    def name(self) -> str:
+        """Its dataset, and its label or its method."""
+        return f"{self.wanted['dataset']} {self.label or self.wanted['method']}"
+
+    @property
+    def seeded(self) -> str:
+        """Its name, and its seed where it says one."""
+        return self.name + (f", seed {self.wanted['seed']}" if "seed" in self.wanted else "")
+
+    @property
+    def title(self) -> str:
+        """Its place in the suite, and its label or its method."""
+        return f"{self.number + 1}/{self.total}: {self.label or self.wanted['method']}"
+
+
+def entries(suite: suites.Suite, over: Mapping[str, Any]) -> list[Entry]:
+    """Return what a suite asks for, with recipe fields laid over every run's."""
+    said = zip(suite.runs, suite.labels, suite.own, strict=True)
+    return [
+        Entry(laid_over(run, over, own), label, number, len(suite.runs))
+        for number, (run, label, own) in enumerate(said)
+    ]
+
+
+def load(names: Sequence[str], over: Mapping[str, Any]) -> list[suites.Suite]:
+    """Read suites; a mistyped name, of one or of a method in it, shows before any run.
+
+    Args:
+        names: as `suites.load` takes them.
+        over: recipe fields laid over every run's.
+
+    Raises:
+        BenchError: there is no such suite, it is not in order, or it asks for an unknown method.
+    """
+    asked = [suites.load(name) for name in names]
+    for suite in asked:
+        for entry in entries(suite, over):
+            method = str(entry.wanted["method"])
+            if method not in METHODS and not is_plugin(method):
+                problem = unknown("method", method, METHODS)
+                raise UnknownNameError(f"suite {suite.name}, run {entry.title}: {problem}")
+    return asked
+
+
+class Resolver:
+    """Makes recipes of what is asked for; a dataset is read once, however often it is asked.
+
+    Args:
+        data_root: where the datasets are.
+        device: "cpu" or "cuda".
+    """
+
+    def __init__(self, data_root: Path, device: str) -> None:
+        self.data_root, self.device = data_root, device
+        self.loaded: dict[str, Dataset | BenchError] = {}
+        self.numbers: dict[str, int] = {}  # by key: what is laid over all may make two entries one
+
+    def __call__(self, entry: Entry) -> tuple[Recipe, Dataset]:
+        """Return the recipe of an entry, and its dataset.
+
+        Raises:
+            BenchError: the dataset is not there, or the recipe means nothing.
+        """
+        dataset = self._dataset(entry.wanted["dataset"])
+        return recipes.resolve(entry.wanted, dataset, device=self.device), dataset
+
+    def is_first(self, entry: Entry, recipe: Recipe) -> bool:
+        """Return whether no entry with another number came to the same recipe before."""
+        return self.numbers.setdefault(recipe.key, entry.number) == entry.number
+
+    def _dataset(self, name: str) -> Dataset:
+        if name not in self.loaded:
+            try:
+                self.loaded[name] = data.load(name, self.data_root)
+            except BenchError as error:
+                self.loaded[name] = error
+        found = self.loaded[name]
+        if isinstance(found, BenchError):
+            raise found
+        return found
 
 
 def run_suite(
@@ -32,7 +133,7 @@ def run_suite(
     say: Say = print,
     logger: LoggerOf = silent,
 ) -> tuple[list[RunResult], list[Failure]]:
-    """Make the runs of a suite that are missing.
+    """Make the runs of a suite that are missing, in this process.
 
     A run that cannot be made (its dataset is not there, say, or memory ends) does not stop the
     others, and is said once. One that another process is making is waited for at the end: several
@@ -50,62 +151,54 @@ def run_suite(
     Returns:
         All the suite's results, stored before or made now, and what stopped the others.
     """
-    maker = _Maker(suite, over, data_root, results, device, say, logger)
-    numbers = range(len(suite.runs))
-    for number in [number for number in numbers if not maker.make(number)]:
-        maker.make(number, wait=-1.0)
+    maker = _Maker(Resolver(data_root, device), results, say, logger)
+    for entry in [entry for entry in entries(suite, over) if not maker.make(entry)]:
+        maker.make(entry, wait=-1.0)
     return [maker.made[number] for number in sorted(maker.made)], maker.failed
 
 
 class _Maker:
-    """Makes the runs of one suite, each once; remembers the datasets and what failed."""
+    """Makes the runs of one suite, each once; remembers what failed."""
 
-    def __init__(
-        self,
-        suite: suites.Suite,
-        over: Mapping[str, Any],
-        data_root: Path,
-        results: Path,
-        device: str,
-        say: Say,
-        logger: LoggerOf,
-    ) -> None:
-        self.suite, self.over, self.data_root = suite, over, data_root
-        self.results, self.device, self.say, self.logger = results, device, say, logger
+    def __init__(self, resolve: Resolver, results: Path, say: Say, logger: LoggerOf) -> None:
+        self.resolve, self.results, self.say, self.logger = resolve, results, say, logger
         self.made: dict[int, RunResult] = {}  # by the number of the entry
         self.failed: list[Failure] = []
-        self.loaded: dict[str, Dataset | BenchError] = {}
-        self.numbers: dict[str, int] = {}  # by key: what is laid over all may make two entries one
 
-    def make(self, number: int, *, wait: float = 0.0) -> bool:
+    def make(self, entry: Entry, *, wait: float = 0.0) -> bool:
         """Make an entry's run, if it is missing; return False where another process is at it."""
-        said, label = self.suite.runs[number], self.suite.labels[number]
-        wanted = laid_over(said, self.over, self.suite.own[number])
-        title = f"{number + 1}/{len(self.suite.runs)}: {label or wanted['method']}"
         try:
-            self._make(wanted, number, title, wait)
+            self._make(entry, wait)
         except BusyError:
-            self.say(f"another process makes run {title}; coming back to it")
+            self.say(f"another process makes run {entry.title}; coming back to it")
             return False
         except Exception as error:
-            self.failed.append(_failure(wanted, label, error))
+            if not endings.together():  # the others go on, and would wait for this process
+                raise
+            self.failed.append(failure_of(entry, error))
             self.say(f"not run: {self.failed[-1].line}")
         return True
 
-    def _make(self, wanted: dict[str, Any], number: int, title: str, wait: float) -> None:
-        dataset = _loaded(wanted["dataset"], self.data_root, self.loaded)
-        recipe = recipes.resolve(wanted, dataset, device=self.device)
-        if self.numbers.setdefault(recipe.key, number) == number:
-            self.made[number] = bench.run(
+    def _make(self, entry: Entry, wait: float) -> None:
+        recipe, dataset = self.resolve(entry)
+        if self.resolve.is_first(entry, recipe):
+            self.made[entry.number] = bench.run(
                 recipe,
                 dataset,
                 self.results,
-                device=self.device,
+                device=self.resolve.device,
                 say=self.say,
-                title=title,
+                title=entry.title,
                 wait=wait,
                 logger=self.logger,
             )
+
+
+def failure_of(entry: Entry, error: Exception) -> Failure:
+    """Return what stopped a run, on one line, and the exit status that says so."""
+    if isinstance(error, BenchError | RunError):
+        return Failure(f"{entry.name}: {error}", 2 if isinstance(error, BenchError) else 1)
+    return Failure(f"{entry.name}: {in_short(error)}", 1)
 
 
 def laid_over(
@@ -131,23 +224,3 @@ def laid_over(
     fixed = METHODS[name].Method.defaults
     mine = {k: v for k, v in said.items() if k not in fixed or k in own}
     return recipes.merge(mine, {k: v for k, v in over.items() if k not in fixed})
-
-
-def _failure(wanted: Mapping[str, Any], label: str, error: Exception) -> Failure:
-    name = f"{wanted['dataset']} {label or wanted['method']}"
-    if isinstance(error, BenchError | RunError):
-        return Failure(f"{name}: {error}", 2 if isinstance(error, BenchError) else 1)
-    return Failure(f"{name}: {in_short(error)}", 1)
-
-
-def _loaded(name: str, root: Path, loaded: dict[str, Dataset | BenchError]) -> Dataset:
-    """Return a dataset, read once however often it is asked for, present or not."""
-    if name not in loaded:
-        try:
-            loaded[name] = data.load(name, root)
-        except BenchError as error:
-            loaded[name] = error
-    found = loaded[name]
-    if isinstance(found, BenchError):
-        raise found
-    return found

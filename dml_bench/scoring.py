@@ -1,4 +1,4 @@
-"""Any vectors in, every metric out: one search, one clustering, a dictionary."""
+"""Any vectors in, every metric out: a dictionary."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -7,15 +7,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dml_bench.clusters import ITERATIONS, SEEDS, kmeans
+from dml_bench.answering import answered, evaluate
+from dml_bench.approximate import KINDS
+from dml_bench.clusters import ITERATIONS, SEEDS
 from dml_bench.errors import MetricError
 from dml_bench.files import as_array, load_embeddings, paired
-from dml_bench.metrics import Metric, metric, unanswerable
-from dml_bench.neighbours import rank
-from dml_bench.ties import recall_ties
-from dml_bench.types import Embeddings, PerQuery, Ranking
+from dml_bench.memory import size_of
+from dml_bench.metrics import metric, unanswerable
+from dml_bench.neighbours import searching_room
+from dml_bench.ties import may_decide, recall_ties
+from dml_bench.types import Embeddings, Ranking
 
-__all__ = ["default_metrics", "evaluate", "load_embeddings", "report", "score"]
+__all__ = ["answered", "default_metrics", "evaluate", "load_embeddings", "report", "score"]
 
 CLUSTERING = ("nmi", "nmi_geometric", "nmi_chance", "ami")
 
@@ -31,6 +34,8 @@ def score(
     gallery_ids: npt.ArrayLike | None = None,
     metrics: str | Sequence[str] | None = None,
     protocol: str = "unseen",
+    memory: str | int | None = None,
+    index: str = "exact",
 ) -> dict[str, Any]:
     """Score vectors by what is near what: among themselves, or in a gallery apart.
 
@@ -47,6 +52,9 @@ def score(
         protocol: "unseen" or "seen" (which needs a gallery apart); decides the list of metrics:
             recalls, precisions and clusters, whether or not there is a gallery apart; classifiers,
             recalls and clusters with "seen".
+        memory: what may be used, vectors in memory among it: "4GB", or bytes; it changes no number.
+        index: "exact"; or "ivf", which looks at a part of a large gallery only, and says under
+            "index" how much of the exact answer it finds.
 
     Returns:
         {"metrics": {name: fraction}, "counts": {name: number}, "ties": {name: {which: fraction}},
@@ -55,7 +63,7 @@ def score(
 
     Raises:
         EmbeddingsError: vectors or labels that nothing can be computed from.
-        MetricError: a metric that they cannot answer.
+        MetricError: a metric that they cannot answer, or too little memory.
         UnknownNameError: a metric that is not registered.
 
     Example:
@@ -73,7 +81,7 @@ def score(
     }
     names = _names(metrics) or default_metrics(protocol, _depths(k))
     query, gallery = paired({n: as_array(n, a) for n, a in arrays.items() if a is not None})
-    return report(query, gallery, names, protocol)
+    return report(query, gallery, names, protocol, memory=memory, index=index)
 
 
 def _depths(k: Any) -> list[Any]:
@@ -99,7 +107,13 @@ def _names(metrics: Any) -> list[str]:
 
 
 def report(
-    query: Embeddings, gallery: Embeddings, names: Sequence[str], protocol: str = "unseen"
+    query: Embeddings,
+    gallery: Embeddings,
+    names: Sequence[str],
+    protocol: str = "unseen",
+    *,
+    memory: str | int | None = None,
+    index: str = "exact",
 ) -> dict[str, Any]:
     """Return what `score` returns, of embeddings that are made already.
 
@@ -109,77 +123,24 @@ def report(
         names: of metrics.
         protocol: "unseen" or "seen": whether the vectors' maker saw these classes. It is written
             down, and changes no number.
+        memory: as `score` takes it.
+        index: likewise.
 
     Raises:
         UnknownNameError, MetricError: as `evaluate`, or another protocol.
     """
     default_metrics(protocol, ())  # refuses another protocol
-    values, ranking = evaluate(query, gallery, names)
+    cap = None if memory is None else size_of(memory)
+    if index not in KINDS:
+        raise MetricError(f"expected index {' or '.join(KINDS)}, found {index!r}; say one of them")
+    values, ranking, _ = answered(query, gallery, names, memory=cap, index=index)
+    ties = tied(query, gallery, ranking, names, memory=cap) if index == "exact" else None
     return {
         "metrics": values,
         "counts": counts(query, ranking),
-        "ties": tied(query, gallery, ranking, names),
+        **({"index": ranking.index} if ties is None else {"ties": ties}),
         "protocol": {"classes": protocol, **conventions(query, ranking, names)},
     }
-
-
-def evaluate(
-    query: Embeddings, gallery: Embeddings, names: Sequence[str]
-) -> tuple[dict[str, float], Ranking]:
-    """Compute the named metrics with one search, as deep as the deepest needs.
-
-    Args:
-        query: Q embeddings; the same object as `gallery` means leave one out.
-        gallery: G embeddings. Depths beyond it ask for all of it.
-        names: of `metrics.metric`; those of clusters are about the queries.
-
-    Returns:
-        The values in the order of `names`, and the ranking.
-
-    Raises:
-        UnknownNameError: a name that is not registered.
-        MetricError: nothing to search, no query with a right answer, or a metric that needs a
-            gallery apart where there is none.
-
-    Example:
-        >>> vectors = np.array([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9]])
-        >>> photos = Embeddings(vectors, np.array([4, 4, 7, 7]))
-        >>> evaluate(photos, photos, ["recall@1", "ami"])[0]
-        {'recall@1': 1.0, 'ami': 1.0}
-    """
-    values, ranking, _ = answered(query, gallery, names)
-    return values, ranking
-
-
-def answered(
-    query: Embeddings, gallery: Embeddings, names: Sequence[str], device: str = "cpu"
-) -> tuple[dict[str, float], Ranking, dict[str, PerQuery]]:
-    """Compute what `evaluate` does, and say what each query answered.
-
-    Rough products are made on `device`, "cpu" or "cuda"; it changes no bit.
-
-    Returns:
-        The values, the ranking, and for each metric that is a mean over queries what it is of.
-
-    Raises:
-        UnknownNameError, MetricError: as `evaluate`.
-    """
-    wanted = [metric(name) for name in names]
-    if query is gallery and (apart := [m.name for m in wanted if m.needs == "splits"]):
-        raise MetricError(
-            f"expected a gallery apart from the queries for {apart[0]}, found none;"
-            " give gallery vectors with labels, or leave it out"
-        )
-    ranking = rank(query, gallery, _depth(query, gallery, wanted), device=device)
-    needs: dict[str, tuple[Any, ...]] = {"ranking": (ranking,), "splits": (gallery, query)}
-    if any(m.needs == "clustering" for m in wanted):
-        needs["clustering"] = (kmeans(query, len(np.unique(query.labels)), device=device),)
-    each = {m.name: m.per_query(*needs[m.needs]) for m in wanted if m.per_query}
-    values = {
-        m.name: each[m.name].mean() if m.name in each else m.compute(*needs[m.needs])
-        for m in wanted
-    }
-    return values, ranking, each
 
 
 def default_metrics(protocol: str, recall_at: Sequence[int]) -> list[str]:
@@ -198,11 +159,21 @@ def default_metrics(protocol: str, recall_at: Sequence[int]) -> list[str]:
 
 
 def tied(
-    query: Embeddings, gallery: Embeddings, ranking: Ranking, names: Sequence[str]
+    query: Embeddings,
+    gallery: Embeddings,
+    ranking: Ranking,
+    names: Sequence[str],
+    *,
+    memory: int | None = None,
 ) -> dict[str, dict[str, float]]:
     """Return what ties could make of each Recall@K; nothing of those that they cannot change."""
+    left = searching_room(query, gallery, ranking.depth, memory)
     recalls = [m for m in map(metric, names) if m.name.startswith("recall@")]
-    found = {m.name: recall_ties(query, gallery, ranking, m.k) for m in recalls}
+    found = {
+        m.name: recall_ties(query, gallery, ranking, m.k, room=left)
+        for m in recalls
+        if may_decide(ranking, m.k)
+    }
     return {name: asdict(ties) for name, ties in found.items() if ties.mass}
 
 
@@ -233,16 +204,3 @@ def conventions(query: Embeddings, ranking: Ranking, names: Sequence[str]) -> Ma
         "unanswerable": "left out of the mean",
         **({"kmeans": clustered} if any(metric(n).needs == "clustering" for n in names) else {}),
     }
-
-
-def _depth(query: Embeddings, gallery: Embeddings, wanted: Sequence[Metric]) -> int:
-    """Return how deep to search: what the metrics need, 1 at least, the gallery at most."""
-    none = np.empty((len(query), 0))
-    alone = query is gallery
-    unsearched = Ranking(
-        none.astype(np.int64), none.astype(np.float32), query.labels, gallery.labels, alone
-    )
-    most_relevant = int(unsearched.n_relevant.max())
-    depths = [m.depth(m.k, most_relevant) + m.name.startswith("recall@") for m in wanted]
-    needed = max(depths, default=1)  # one beyond a recall's: is its last place shared?
-    return max(1, min(needed, len(gallery) - alone))

@@ -7,69 +7,108 @@ for that. A query whose candidates may have missed a better item, by the bound o
 be wrong by, is searched again, wider, in the end in full.
 """
 
+import math
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from dml_bench.exhaustive import Exhaustive
 from dml_bench.levels import Doubles, cosines
-from dml_bench.products import products, slack, threads
+from dml_bench.memory import ROOM
+from dml_bench.products import Products, products, slack, threads
 from dml_bench.types import Floats, Ints
 
 MARGIN = 64  # candidates beyond those asked for
 WIDER = 16  # how much wider the second attempt is
-FEW = 256  # rows: a gallery that is sorted whole
 GATHER = 1 << 19  # numbers of candidates that are gathered at a time: they fit a cache
-BLOCK = 1 << 21  # pairs that are held at a time
+BLOCK = 1 << 21  # numbers of the gallery that are looked at at a time
+TOGETHER = 4096  # queries that are searched at a time, at most
+BUFFERS = 1 << 24  # bytes that FAISS multiplies in
+CANDIDATE = 48  # bytes that a candidate takes while it is settled
+
+
+class Queries(Protocol):
+    """(Q, D) float32 that are made when they are asked for: an array, or what stands for one."""
+
+    def __len__(self) -> int:
+        """Return Q."""
+
+    def __getitem__(self, rows: Any, /) -> Floats:
+        """Return some rows."""
 
 
 class Search:
     """A gallery of any float32 rows, searched by inner product.
 
     Args:
-        rows: (G, D) float32, in the order that settles ties.
+        rows: (G, D) float32, memory-mapped ones too.
         device: where rough products are made, "cpu" or "cuda"; it changes no bit of an answer.
         margin: candidates beyond those asked for; more of them make a second attempt rarer.
+        order: (G,) the rows in the order that settles ties; as they stand where None.
+        room: bytes that a search may take beside its answer; it changes no bit of an answer.
     """
 
-    def __init__(self, rows: Floats, device: str = "cpu", *, margin: int = MARGIN) -> None:
-        self.rows, self.margin = rows, margin
-        self.products = products(rows, device)
+    def __init__(
+        self,
+        rows: Floats,
+        device: str = "cpu",
+        *,
+        margin: int = MARGIN,
+        order: Ints | None = None,
+        room: int = ROOM,
+    ) -> None:
+        self.rows, self.margin, self.room = rows, margin, room
+        self.order = order
+        self.places = None if order is None else np.argsort(order)
+        self.products: Products = products(rows, device)
         self.longest = _longest(rows)
+        self.nearly = False  # whether candidates are taken as they come
+        self.held = threading.local()
+
+    def of(self, fewer: Products) -> "Search":
+        """Return a search whose candidates are what something else finds, sure or not."""
+        found = copy(self)
+        found.products, found.nearly, found.held = fewer, True, threading.local()
+        return found
 
     def nearest(
         self,
-        query: Floats,
+        query: Queries,
         k: int,
         own: Ints | None = None,
         done: Callable[[int], None] = lambda n: None,
+        into: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None,
     ) -> tuple[Ints, Doubles]:
-        """Return the (Q, k) places and scores of the best rows, best first.
+        """Return the (Q, k) rows and scores of the best, best first.
 
         Args:
             query: (Q, D) float32.
             k: at most G, less 1 where there is an own row.
             own: (Q,) the row that each query may not find; -1 for none.
             done: told of each few queries that are answered, how many they are.
+            into: two (Q, k) arrays that take the answer, rounded to what they hold.
 
         Returns:
-            places (Q, k) int64, and scores (Q, k) float64 that are what they are rounded from.
+            rows (Q, k) int64, and scores (Q, k) float64 that are what they are rounded from.
         """
         own = np.full(len(query), -1) if own is None else own
-        places = np.empty((len(query), k), np.int64)
-        scores = np.empty((len(query), k))
+        rows, scores = into or (np.empty((len(query), k), np.int64), np.empty((len(query), k)))
         left = np.arange(len(query))
         for width in self._widths(k):
             unsure = [np.empty(0, np.int64)]
-            step = min(4096, max(1, BLOCK // width))
-            for rows in (left[i : i + step] for i in range(0, len(left), step)):
-                places[rows], scores[rows], sure = self._attempt(query[rows], k, own[rows], width)
-                unsure.append(rows[~sure])
+            step = self._together(width)
+            for part in (left[i : i + step] for i in range(0, len(left), step)):
+                rows[part], scores[part], sure = self._attempt(query[part], k, own[part], width)
+                unsure.append(part[~sure])
                 done(int(sure.sum()))
             left = np.concatenate(unsure)
-        return places, scores
+        return rows, scores
 
     def _widths(self, k: int) -> list[int]:
         """Return how many candidates each attempt takes; the last takes all there are."""
@@ -78,40 +117,72 @@ class Search:
         narrow = [width for width in (first, first * WIDER) if width < size / 4]
         return [*(narrow or [first] * (first < size)), size]
 
+    def _together(self, width: int) -> int:
+        """Return how many queries are searched at a time, for this many candidates each."""
+        each = CANDIDATE * width + 16 * self.rows.shape[1]
+        other = BUFFERS + 24 * GATHER * threads()
+        together: int = min(TOGETHER, max(1, (self.room - other) // each))
+        return together
+
     def _attempt(
         self, query: Floats, k: int, own: Ints, width: int
     ) -> tuple[Ints, Doubles, npt.NDArray[np.bool_]]:
-        """Return places and scores, and whether no row outside the candidates can be better."""
+        """Return rows and scores, and whether no row outside the candidates can be better."""
         if width == len(self.rows):
-            return *self._full(query, k, own), np.ones(len(query), bool)
+            return *self._all.best(query, k, own), np.ones(len(query), bool)
         rough, near = self.products.best(query, width)
-        places = np.empty((len(query), k), np.int64)
+        rows = np.empty((len(query), k), np.int64)
         scores = np.empty((len(query), k))
 
-        def settle(rows: slice) -> None:
-            places[rows], scores[rows] = self._settled(query[rows], near[rows], k, own[rows])
+        def settle(part: slice) -> None:
+            rows[part], scores[part] = self._settled(query[part], near[part], k, own[part])
 
         step = max(1, GATHER // (width * query.shape[1]))
         with ThreadPoolExecutor(threads()) as pool:
             list(pool.map(settle, [slice(i, i + step) for i in range(0, len(query), step)]))
-        sure = scores[:, -1] > rough[:, -1] + slack(query, self.longest)
-        return places, scores, sure
+        enough = -np.inf if self.nearly else rough[:, -1] + slack(query, self.longest)
+        return rows, scores, scores[:, -1] > enough
 
     def _settled(self, query: Floats, near: Ints, k: int, own: Ints) -> tuple[Ints, Doubles]:
         """Return the (Q, k) best of (Q, W) candidates, in order of (score, place)."""
         wide = query.astype(np.float64)
-        scores = np.einsum("qwd,qd->qw", self.rows[near].astype(np.float64), wide)
-        scores[near == own[:, None]] = -np.inf
+        scores: Doubles = (self._wide(near) @ wide[:, :, None])[:, :, 0]
+        scores[(near == own[:, None]) | (near < 0)] = -np.inf
         order = np.argsort(-scores, axis=1, kind="stable")
-        near, scores = (np.take_along_axis(a, order, axis=1) for a in (near, scores))
+        near = np.take_along_axis(near, order, axis=1)
+        scores = np.take_along_axis(scores, order, axis=1)
         unsure = self._unsure(scores, wide, k)
         if unsure.any():
             asked, at = np.nonzero(unsure)
             scores[asked, at] = self.exact(query[asked], near[asked, at])
             for row in np.unique(asked):
-                again = np.lexsort((near[row], -scores[row]))
+                again = np.lexsort((self._place(near[row]), -scores[row]))
                 near[row], scores[row] = near[row, again], scores[row, again]
         return near[:, :k], scores[:, :k]
+
+    def _wide(self, near: Ints) -> Doubles:
+        """Return the (Q, W, D) rows in float64, in memory that this thread takes again."""
+        shape = (*near.shape, self.rows.shape[1])
+        size = math.prod(shape)
+        if getattr(self.held, "size", 0) < size:
+            self.held.size, self.held.rows = size, np.empty(size, np.float32)
+            self.held.wide = np.empty(size)
+        rows, wide = (held[:size].reshape(shape) for held in (self.held.rows, self.held.wide))
+        if self.rows.flags.aligned and self.rows.flags.c_contiguous:
+            np.take(self.rows, near, axis=0, out=rows, mode="clip")
+        else:
+            rows[...] = self.rows[near]  # `take` would copy all of them first
+        np.copyto(wide, rows)
+        found: Doubles = wide
+        return found
+
+    @cached_property
+    def _all(self) -> Exhaustive:
+        return Exhaustive(self.rows, self.order, self.places)
+
+    def _place(self, rows: Ints) -> Ints:
+        """Return where rows stand among those with equal scores."""
+        return rows if self.places is None else self.places[rows]
 
     def _unsure(self, scores: Doubles, query: Doubles, k: int) -> npt.NDArray[np.bool_]:
         """Return which of the (Q, W) sorted sums a sum in another order could swap or round off.
@@ -124,43 +195,24 @@ class Search:
             scores + wrong
         ).astype(np.float32)
         unsure[:, k:] = False
-        level = scores[:, :k] - scores[:, 1 : k + 1] <= wrong  # short where k is all there is
+        with np.errstate(invalid="ignore"):  # those that are left out are level with nothing
+            level = scores[:, :k] - scores[:, 1 : k + 1] <= wrong  # short where k is all there is
+            beyond = scores[:, k - 1 : k] - scores <= wrong  # those that may yet be the k-th
         unsure[:, : level.shape[1]] |= level
         unsure[:, 1 : level.shape[1] + 1] |= level
-        beyond = scores[:, k - 1 : k] - scores <= wrong  # those that may yet be the k-th
         unsure |= beyond & (scores > -np.inf) & (np.arange(scores.shape[1]) >= k)
         return unsure
 
-    def exact(self, query: Floats, places: Ints) -> Doubles:
-        """Return the (P,) inner products of (P, D) queries with the rows at (P,) places.
+    def exact(self, query: Queries, rows: Ints) -> Doubles:
+        """Return the (P,) inner products of (P, D) queries with (P,) rows.
 
         The same bits wherever a pair stands; see `levels.cosines`.
         """
-        total = np.empty(len(places))
-        step = max(1, GATHER // query.shape[1])
-        for part in (slice(i, i + step) for i in range(0, len(places), step)):
-            total[part] = cosines(query[part], self.rows[places[part]])
+        total = np.empty(len(rows))
+        step = max(1, GATHER // self.rows.shape[1])
+        for part in (slice(i, i + step) for i in range(0, len(rows), step)):
+            total[part] = cosines(query[part], self.rows[rows[part]])
         return total
-
-    @cached_property
-    def _codes(self) -> tuple[Floats, Ints]:
-        """The (D, U) different rows, and (G,) which of them each row is."""
-        codes, which = np.unique(self.rows, axis=0, return_inverse=True)
-        return np.ascontiguousarray(codes.T), which.ravel()
-
-    def _full(self, query: Floats, k: int, own: Ints) -> tuple[Ints, Doubles]:
-        """Return places and scores of the best among all rows; equal rows are summed once."""
-        codes, which = self._codes
-        places = np.empty((len(query), k), np.int64)
-        scores = np.empty((len(query), k))
-        exact = np.zeros((len(query), codes.shape[1]))
-        for column, asked in zip(codes, query.T, strict=True):
-            exact += np.multiply.outer(asked.astype(np.float64), column.astype(np.float64))
-        if len(which) <= FEW:
-            return _sorted(exact[:, which], k, own)
-        for row, values in enumerate(exact):
-            places[row], scores[row] = _best(values[which], k, own[row])
-        return places, scores
 
 
 def _longest(rows: Floats) -> float:
@@ -168,21 +220,3 @@ def _longest(rows: Floats) -> float:
     step = max(1, BLOCK // rows.shape[1])
     parts = (rows[i : i + step].astype(np.float64) for i in range(0, len(rows), step))
     return max(float(np.linalg.norm(part, axis=1).max()) for part in parts)
-
-
-def _sorted(scores: Doubles, k: int, own: Ints) -> tuple[Ints, Doubles]:
-    """Return the k best of each row of (Q, G) scores in order of (score, place)."""
-    scores[own[:, None] == np.arange(scores.shape[1])] = -np.inf
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    return order, np.take_along_axis(scores, order, axis=1)
-
-
-def _best(scores: Doubles, k: int, own: int) -> tuple[Ints, Doubles]:
-    """Return the k best of (G,) scores in order of (score, place)."""
-    if own >= 0:
-        scores[own] = -np.inf
-    last = np.partition(scores, -k)[-k]
-    above, level = np.flatnonzero(scores > last), np.flatnonzero(scores == last)
-    kept = np.concatenate([above, level[: k - len(above)]])
-    kept = kept[np.argsort(-scores[kept], kind="stable")]
-    return kept, scores[kept]

@@ -2,52 +2,27 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from dml_bench import cells, charts, figures, plots, report, thumbnails
+from dml_bench import charts, figures, plots, report, thumbnails
 from dml_bench.charts import Entry
 from dml_bench.closeups import closeups
 from dml_bench.exhibits import Closeup, Picture, pictures
 from dml_bench.figures import Drawing
-from dml_bench.rows import place
+from dml_bench.published import Published
+from dml_bench.rows import headings, place
+from dml_bench.sortable import Table, table
 from dml_bench.types import Dataset, RunResult
 
-FOLDED = ("origin", "weights", "batch", "nmi_geometric", "nmi_chance")
-"""Columns that a reader opens when asked for: for most tables they say the same in each row."""
-SELECTS = ("origin", "supervision", "backbone")
+KINDS = {
+    "none": "of what was not trained",
+    "unsupervised": "without labels",
+    "supervised": "with labels",
+}
 MOST_LINES = 14
 """Curves that one figure shows; of more it would be a tangle."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell of a table: what it says, what it is sorted by, and whether it is the best."""
-
-    text: str
-    value: float | str | None
-    mark: str = ""
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column's name, and how it is shown."""
-
-    name: str
-    numeric: bool
-    folded: bool
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table with all that sorting and filtering needs."""
-
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    note: str
-    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,26 +74,31 @@ class Section:
 
 
 def sections(
-    results: Sequence[RunResult], folder: Path, records: Sequence[RunResult], *, data_root: Path
+    results: Sequence[RunResult],
+    folder: Path,
+    records: Sequence[RunResult],
+    *,
+    data_root: Path,
+    printed: Sequence[Published] = (),
 ) -> list[Section]:
     """Return what the page says, a section a dataset and protocol."""
     found: list[Section] = []
-    for heading, frame in report.tables(results, records).items():
-        at = sorted({place(result) for result in (*results, *records)})[len(found)]
+    for at, heading in headings([*results, *records]).items():
         mine = [result for result in results if place(result) == at]
         theirs = [result for result in records if place(result) == at]
         entries = charts.entries(mine, theirs)
+        shown = table(report.wide(mine, theirs, printed=printed), entries)
         first = entries[0].runs[0]
         dataset = thumbnails.find(first.recipe.dataset, data_root, first.fingerprint)
         anchor = _anchor(heading, {section.anchor for section in found})
-        found.append(_section(heading, anchor, _table(frame), entries, folder, dataset))
+        found.append(_section(heading, anchor, shown, entries, folder, dataset))
     return found
 
 
 def _section(
     heading: str,
     anchor: str,
-    table: Table,
+    shown: Table,
     entries: list[Entry],
     folder: Path,
     dataset: Dataset | str,
@@ -133,7 +113,7 @@ def _section(
         anchor=anchor,
         heading=heading,
         facts=_facts(asked, metric),
-        table=table,
+        table=shown,
         curves=tuple(_curves(entries)),
         losses=tuple(plots.loss([one], 1, f"loss-{n}") for n, one in enumerate(trained)),
         ablations=tuple(
@@ -177,37 +157,13 @@ def _facts(entries: Sequence[Entry], metric: str) -> tuple[tuple[str, str], ...]
         for split, name in (("query", "test"), ("train", "training"))
         if f"{split}_images" in counts
     ]
-    for supervision, said in (("unsupervised", "without labels"), ("supervised", "with labels")):
+    for supervision, said in KINDS.items():
         mine = [entry for entry in entries if entry.row["supervision"] == supervision]
         if mine:
             best = max(mine, key=lambda entry: entry.row[metric])
             value = f"{100 * best.row[metric]:.1f} %"
             facts.append((value, f"best {metric} {said}: {best.label}"))
     return tuple(facts)
-
-
-def _table(frame: report.Frame) -> Table:
-    grid = report.grid(frame)
-    values = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    columns = tuple(
-        Column(name, at in grid.numeric, name in FOLDED) for at, name in enumerate(grid.header)
-    )
-    rows = tuple(
-        tuple(
-            Cell(text, _sorted_by(record[column.name], column), grid.marks.get((row, at), ""))
-            for at, (text, column) in enumerate(zip(texts, columns, strict=True))
-        )
-        for row, (texts, record) in enumerate(zip(grid.rows, values, strict=True))
-    )
-    choices = {name: tuple(sorted({str(r[name]) for r in values if r[name]})) for name in SELECTS}
-    several = {name: found for name, found in choices.items() if len(found) > 1}
-    return Table(columns, rows, cells.note(frame.columns), several)
-
-
-def _sorted_by(value: Any, column: Column) -> float | str | None:
-    if value is None:
-        return None
-    return round(float(value), 6) if column.numeric else str(value)
 
 
 def _anchor(heading: str, taken: set[str]) -> str:

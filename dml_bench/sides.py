@@ -115,13 +115,21 @@ def be_comparable(first: Side, second: Side) -> None:
     """Refuse two sides that were not asked the same.
 
     Raises:
-        StoreError: another protocol, other queries, another gallery, or other classes.
+        StoreError: another protocol, other conventions of the metrics, other queries, another
+            gallery, or other classes.
     """
     marks = [side.result.fingerprint for side in (first, second) if side.result]
     if len(set(marks)) > 1:
         raise StoreError(
             f"expected two runs of one protocol, found {marks[0]} ({first.name}) and {marks[1]}"
             f" ({second.name}); compare runs of one dataset"
+        )
+    versions = [side.result.conventions for side in (first, second) if side.result]
+    if len(set(versions)) > 1:
+        raise StoreError(
+            f"expected two runs by one version of the metrics' conventions, found {versions[0]}"
+            f" ({first.name}) and {versions[1]} ({second.name}); make the older one anew:"
+            " dml-bench rerun --into"
         )
     for what in ("query", "gallery"):
         _same_ids(what, *(_ids(getattr(side, what)) for side in (first, second)))

@@ -74,7 +74,7 @@ def bootstrap(found: PerQuery, classes: Ints, *, draws: int = DRAWS, seed: int =
 
     A resample draws as many classes as there are, with replacement, each with all its queries; its
     mean is over queries, as the metric's is. Neither the order of the rows nor the names of the
-    classes changes a bit.
+    classes changes a bit. Of fewer than about ten classes the interval is too narrow.
 
     Args:
         found: (Q,) what each query answered.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,15 @@ from dml_bench.atomic import atomic_write as atomic_write
 from dml_bench.environment import environment as environment
 from dml_bench.errors import BenchError, StoreError
 from dml_bench.locks import alone
+from dml_bench.mapping import of_npz
 from dml_bench.results import KINDS, read_result
-from dml_bench.types import Embeddings, Ranking, Recipe, RunResult
+from dml_bench.types import Embeddings, Firsts, Ranking, Recipe, RunResult
 
 NOTES = ("recipe.json", "sessions.json", "curve.jsonl")
 """What a run writes before there is anything of worth in its folder."""
+COMPRESSED = ("neighbours.npz",)
+"""Row numbers are full of zeros. Vectors are not, and can be mapped where they lie as they are."""
+BIGGEST = np.iinfo(np.int32).max
 
 
 class Run:
@@ -87,10 +92,14 @@ class Run:
         return query, self._embeddings(arrays, "gallery_") if both else query
 
     def save_neighbours(self, ranking: Ranking) -> None:
-        """Write `neighbours.npz`: ids (Q, K), as int32 where they fit, and scores (Q, K)."""
-        small = len(ranking.gallery_labels) <= np.iinfo(np.int32).max
-        ids = ranking.ids.astype(np.int32 if small else np.int64)
-        self._save("neighbours.npz", {"ids": ids, "scores": ranking.scores})
+        """Write `neighbours.npz`: ids (Q, K), scores (Q, K), and where the first right ones stand.
+
+        Numbers are int32 where they fit.
+        """
+        numbers = np.int32 if len(ranking.gallery_labels) <= BIGGEST else np.int64
+        arrays = {"ids": ranking.ids, **({} if ranking.firsts is None else vars(ranking.firsts))}
+        small = {name: values.astype(numbers, copy=False) for name, values in arrays.items()}
+        self._save("neighbours.npz", {**small, "scores": ranking.scores})
 
     def load_neighbours(self) -> Ranking:
         """Return the ranking that was saved; its labels are those of the embeddings.
@@ -102,12 +111,26 @@ class Run:
         arrays = self._load("neighbours.npz")
         if {"ids", "scores"} - set(arrays):
             raise self._torn("neighbours.npz", f"the arrays {sorted(arrays)}")
-        ids, scores = arrays["ids"].astype(np.int64), arrays["scores"]
-        if ids.ndim != 2 or ids.shape != scores.shape or len(ids) != len(query):
+        ids, scores = arrays["ids"], arrays["scores"]
+        if (
+            ids.ndim != 2
+            or ids.dtype.kind != "i"
+            or ids.shape != scores.shape
+            or len(ids) != len(query)
+        ):
             raise self._torn("neighbours.npz", f"{ids.shape} ids for {len(query)} queries")
         if ids.size and not 0 <= ids.min() <= ids.max() < len(gallery):
             raise self._torn("neighbours.npz", "ids beyond the gallery")
-        return Ranking(ids, scores, query.labels, gallery.labels, gallery is query)
+        labels = query.labels, gallery.labels
+        return Ranking(ids, scores, *labels, gallery is query, self._firsts(arrays, len(query)))
+
+    def _firsts(self, arrays: Mapping[str, Any], queries: int) -> Firsts | None:
+        """Return where the first right items stand; None where nobody looked."""
+        names = [field.name for field in fields(Firsts)]
+        found = [arrays[name].astype(np.int64) for name in names if name in arrays]
+        if found and [values.shape for values in found] != [(queries,)] * len(names):
+            raise self._torn("neighbours.npz", f"places of other than {queries} queries")
+        return Firsts(*found) if found else None
 
     def write_curve(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Replace `curve.jsonl`: a line an epoch."""
@@ -130,13 +153,13 @@ class Run:
         atomic_write(self.folder / "result.json", to_json(values))
 
     def _save(self, name: str, arrays: Mapping[str, Any]) -> None:
+        write = np.savez_compressed if name in COMPRESSED else np.savez
         with atomic_file(self.folder / name) as file:
-            np.savez(file, allow_pickle=False, **arrays)
+            write(file, allow_pickle=False, **arrays)
 
     def _load(self, name: str) -> dict[str, Any]:
         try:
-            with np.load(self.folder / name, allow_pickle=False) as saved:
-                return {key: saved[key] for key in saved.files}
+            return of_npz(self.folder / name)
         except Exception as error:  # zipfile and numpy raise a dozen kinds on a damaged file
             raise self._torn(name, type(error).__name__) from error
 

@@ -3,15 +3,15 @@
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
-from dml_bench import recipes, report
 from dml_bench.errors import RecipeError
 from dml_bench.registry import unknown
 from dml_bench.text import visible
 from dml_bench.types import RunResult
+
+if TYPE_CHECKING:
+    from dml_bench import report  # pandas is imported when a table is shown
 
 FORMATS = ("table", "csv", "md", "json", "tex")
 
@@ -26,6 +26,8 @@ def said(args: argparse.Namespace, named: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         RecipeError: `--set` says it too.
     """
+    from dml_bench import recipes
+
     fixed = {k: v for k, v in {**named, "seed": args.seed}.items() if v is not None}
     settings = recipes.parse(args.settings)
     if twice := [name for name in fixed if name in settings]:
@@ -52,15 +54,21 @@ def formats(args: argparse.Namespace, usual: str) -> list[str]:
     return named
 
 
-def plain(frame: report.Frame, form: str) -> str:
+def plain(frame: "report.Frame", form: str) -> str:
     """Return a table as text in a format."""
+    from dml_bench import report
+
     writers = {"csv": report.to_csv, "tex": report.to_latex}
     return writers.get(form, report.to_markdown)(frame)
 
 
-def show(frame: report.Frame, form: str, heading: str) -> None:
+def show(frame: "report.Frame", form: str, heading: str) -> None:
     """Print a table in a format; "table" is for a person."""
     if form == "table":
+        from rich.console import Console
+
+        from dml_bench import report
+
         report.print_table(frame, Console(), heading)
     else:
         print(plain(frame, form))
@@ -70,6 +78,8 @@ def show_runs(
     results: Sequence[RunResult], forms: Sequence[str], *, published: bool = False
 ) -> None:
     """Print the tables of results, in each of the formats."""
+    from dml_bench import report
+
     for form in forms:
         if form == "json":
             print(report.to_json_lines(results).rstrip())

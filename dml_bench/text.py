@@ -42,6 +42,10 @@ def in_short(error: BaseException) -> str:
     return f"{type(error).__name__}: {shown(error)}{at}"
 
 
+FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a formula begins; the last four are as wide as a Chinese character, and mean the same."""
+
+
 def formula_free(cell: object) -> object:
     r"""Return a cell of a CSV file that no spreadsheet computes, and no screen obeys.
 
@@ -54,4 +58,4 @@ def formula_free(cell: object) -> object:
     if not isinstance(cell, str):
         return cell
     line = visible(cell)
-    return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
+    return f"'{line}" if line.lstrip().startswith(FORMULA) else line

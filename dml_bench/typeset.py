@@ -1,5 +1,6 @@
 """A grid of text as Markdown, LaTeX or lines on a screen; every name is escaped, whatever it is."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 MARKDOWN = str.maketrans(
-    {"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {mark: f"\\{mark}" for mark in "\\|`*[]"}
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {mark: f"\\{mark}" for mark in "\\|`*[]~"}
 )
+EMPHASIS = re.compile(r"(?<![^\W_])_|_(?![^\W_])")  # at the edge of a word; inside it is none
 LATEX = str.maketrans(
     {mark: f"\\{mark}" for mark in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -59,8 +61,8 @@ def markdown(grid: Grid, title: str = "", note: str = "") -> str:
     sides = ["--:" if column in grid.numeric else ":--" for column in range(len(grid.header))]
     rows = [_markdown(grid.header), sides, *map(_markdown, grid.rows)]
     lines = [f"| {' | '.join(row)} |" for row in rows]
-    head = [f"# {plain(title).translate(MARKDOWN)}", ""] if title else []
-    foot = ["", plain(note).translate(MARKDOWN)] if note else []
+    head = [f"# {_in_markdown(title)}", ""] if title else []
+    foot = ["", _in_markdown(note)] if note else []
     return "\n".join([*head, *lines, *foot, ""])
 
 
@@ -105,7 +107,11 @@ def show(grid: Grid, console: Console, title: str = "", note: str = "") -> None:
 
 
 def _markdown(row: Sequence[str]) -> list[str]:
-    return [plain(cell).translate(MARKDOWN) for cell in row]
+    return [_in_markdown(cell) for cell in row]
+
+
+def _in_markdown(text: str) -> str:
+    return EMPHASIS.sub(r"\\_", plain(text).translate(MARKDOWN))
 
 
 def _marked(grid: Grid, at: int, column: int, cell: str) -> str:
@@ -114,7 +120,9 @@ def _marked(grid: Grid, at: int, column: int, cell: str) -> str:
 
 
 def _latex_row(cells: Sequence[str]) -> str:
-    return " & ".join(cells) + " \\\\"
+    """Return a row; a first cell that the end of the row before would take for its own is held."""
+    held = "{}" if cells[0].startswith(("[", "*")) else ""
+    return held + " & ".join(cells) + " \\\\"
 
 
 def _lines(grid: Grid) -> list[str]:

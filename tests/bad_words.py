@@ -5,6 +5,8 @@ from refusals import NETWORK, TRAIN, Case
 WHERE = ("evaluate", "--dataset", "mine")
 FILE = ("evaluate", "--embeddings", "PLACE/sound.npz")
 
+TOO_LONG = f"{'x' * 300}.npz"
+
 NAMES = {
     "no command": ([], "expected COMMAND, found none"),
     "a command unknown": (["trian"], "trian"),
@@ -19,7 +21,12 @@ NAMES = {
             "run": ["quick"],
             "report": [],
             "publish": ["x"],
+            "ledger": [],
             "list": ["runs"],
+            "audit": ["PLACE/sound.npz"],
+            "compare": ["x", "y"],
+            "explain": ["x", "y"],
+            "rerun": ["x"],
         }.items()
     },
     "fetch: nothing": (["fetch"], "expected dataset, found none"),
@@ -32,6 +39,40 @@ NAMES = {
     "list: nothing": (["list"], "expected kind, found none"),
     "list: unknown": (["list", "recipes"], "recipes"),
     "list: misspelt": (["list", "method"], "method"),
+    "audit: nothing": (["audit"], "expected file, found none"),
+    "audit: nobody's file": (["audit", "PLACE/no.npz"], "no.npz: expected a file, found none"),
+    "audit: a folder": (["audit", "."], "expected a file that ends in .npz"),
+    "audit: format": (["audit", "PLACE/sound.npz", "--format", "tex"], "no format 'tex'"),
+    **{
+        f"audit: near {text}": (["audit", "PLACE/sound.npz", "--near", text], text)
+        for text in ("0", "1", "-0.5", "nan", "x", "")
+    },
+    "compare: one": (["compare", "x"], "expected b, found none"),
+    "compare: three": (["compare", "x", "y", "z"], "z"),
+    "compare: nobody": (["compare", "x", "y"], "expected a finished run 'x', found none among 0"),
+    "compare: nobody's file": (["compare", "PLACE/sound.npz", "PLACE/no.npz"], "no.npz: expected"),
+    "compare: a metric": (
+        ["compare", "PLACE/sound.npz", "PLACE/sound.npz", "--metrics", "recal@1"],
+        "no metric 'recal@1'",
+    ),
+    "compare: a depth": (["compare", "PLACE/sound.npz", "PLACE/sound.npz", "--k", "0"], "0"),
+    "explain: one": (["explain", "x"], "expected b, found none"),
+    "explain: nobody": (["explain", "x", "y"], "expected a finished run 'x', found none among"),
+    "explain: no name": (["explain", "", ""], "expected a finished run ''"),
+    "explain: format": (["explain", "x", "y", "--format", "pdf"], "no format 'pdf'"),
+    "rerun: nothing": (["rerun"], "expected result, found none"),
+    "rerun: nobody": (["rerun", "x"], "expected a finished run 'x', found none among"),
+    "rerun: half a pattern": (["rerun", "["], "expected a finished run '['"),
+    **{
+        f"{words[0]}: a name too long": (words, "found one that is too long")
+        for words in (
+            ["audit", TOO_LONG],
+            ["compare", TOO_LONG, "x"],
+            ["evaluate", "--embeddings", TOO_LONG],
+            ["explain", "x" * 300, "x"],
+            ["rerun", "x" * 300],
+        )
+    },
     "evaluate: nothing": (["evaluate"], "--dataset, --checkpoint or --embeddings, found none"),
     **{
         f"{words[0]}: dataset {name!r}": ([*words, name, *rest], said)
@@ -105,8 +146,14 @@ NAMES = {
     "evaluate: two files": ([*FILE, "--checkpoint", "x"], "expected no --checkpoint"),
     "evaluate: settings of a file": ([*FILE, "--set", "dim=4"], "expected no --set"),
     "evaluate: a seed of a file": ([*FILE, "--seed", "3"], "no --seed"),
+    "evaluate: memory of no size": ([*FILE, "--memory", "much"], "such as 4GB or 512MB"),
+    "evaluate: too little memory": ([*FILE, "--memory", "1MB"], "at least for"),
+    "evaluate: an index of a dataset": ([*WHERE, "--index", "ivf"], "with --embeddings only"),
+    "evaluate: an index of few images": ([*FILE, "--index", "ivf"], "50,000 images at least"),
+    "evaluate: index unknown": ([*FILE, "--index", "hnsw"], "hnsw"),
     "report: nothing to report": (["report"], "expected finished runs"),
     "report: records of nobody": (["report", "--records", "PLACE/none"], "expected finished runs"),
+    "ledger: records of nobody": (["ledger", "--records", "PLACE/none"], "found none; name their"),
     "publish: nothing fits": (
         ["publish", "mine-*", "--into", "PLACE/into"],
         "expected a finished run",
@@ -122,7 +169,8 @@ BAD_VALUES = (
     "weight_decay=-1", "weight_decay=10", "seed=-1", "seed=2147483648", "seed=one",
     "mean=0.5", "mean=[0.5]", "mean=[0.5, 0.5, 2]", "std=[0, 1, 1]", 'std=["a", 1, 1]',
     "optimiser=adagrad", "schedule=linear", "schedule=steps:1", "schedule=steps:x=0.1",
-    "schedule=", "augmentation=crop+X", "augmentation=+", "precision=fp64", "monitor=nope",
+    "order=sorted", "order=shards", "order=shards:0", "schedule=", "augmentation=crop+X",
+    "augmentation=+", "precision=fp64", "monitor=nope",
     "monitor=recall@0", "monitor=linear", "fit=stretch", "head=mlp", "backbone=resnet1",
     "backbone=", "backbone=timm/no_such_net", "backbone=../../x", "weights=nowhere.pth",
     "weights=imagnet", "options=5", "source=me", "expect={}",
@@ -201,6 +249,22 @@ CASES = {
         for name, (text, said) in SUITES.items()
     },
     "suite: UTF-16": Case(["run", "PLACE/s.toml"], "in TOML", suite(HEAD + RUN, "utf-16")),
+    "suite: a method unknown": Case(
+        ["run", "PLACE/s.toml"],
+        "suite s, run 2/2: invasread: no method 'invasread'; did you mean 'invaspread'?",
+        suite(HEAD + RUN + RUN + 'method = "invasread"\n'),
+    ),
+    "suite: a method unknown in the second of two": Case(
+        ["run", "PLACE/s.toml", "PLACE/t.toml"],
+        "suite t, run 1/1: nobody: no method 'nobody'",
+        lambda place: (
+            suite(HEAD + RUN)(place),
+            (place / "t.toml").write_text(RUN + 'dataset = "mine"\nmethod = "nobody"\n'),
+        ),
+    ),
+    "suite: a method unknown laid over all": Case(
+        ["run", "PLACE/s.toml", "--set", "method=nobody"], "no method 'nobody'", suite(HEAD + RUN)
+    ),
     "suite: unknown": Case(["run", "quik"], "did you mean 'quick'?"),
     "suite: one of two unknown": Case(["run", "quick", "nobody"], "no suite 'nobody'"),
     "suite: a folder": Case(["run", "PLACE/data"], "no suite"),

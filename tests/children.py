@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
-from test_whole_path import SMALL
+from test_whole_path import SMALL, write_dataset
 
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 NURSERY = Path(__file__).with_name("nursery.py")
@@ -81,6 +81,31 @@ def nursery(logs):
         yield made
     finally:
         made.close()
+
+
+def fixtures(name):
+    """A module's `place`, a folder with images; `run`, commands in children; and `whole`, what a
+    training that nobody disturbs ends in: it lies under `place`.
+    """
+
+    @pytest.fixture(scope="module")
+    def place(tmp_path_factory):
+        root = tmp_path_factory.mktemp(name)
+        write_dataset(root / "data")
+        return root
+
+    @pytest.fixture(scope="module")
+    def run(place):
+        with nursery(place / "logs") as made:
+            yield made
+
+    @pytest.fixture(scope="module")
+    def whole(place, run):
+        ended = run(*train_words(place, place / "whole"))
+        assert ended.status == 0, ended.said
+        return numbers(place / "whole")
+
+    return place, run, whole
 
 
 def train_words(root, results, *more, method="invaspread", epochs=2):

@@ -62,7 +62,7 @@ def roots(words: Sequence[str], place: Path) -> list[str]:
     """A command's words with the roots that it knows."""
     given = [str(word).replace("PLACE", str(place)) for word in words]
     known = {"fetch": "d", "train": "dr", "evaluate": "dr", "run": "dr", "list": "dr"}
-    known |= {"report": "r", "publish": "r"}
+    known |= {"report": "r", "publish": "r", "compare": "r", "explain": "r", "rerun": "dr"}
     which = known.get(given[0], "") if given else ""
     if "d" in which and "--data-root" not in given:
         given += ["--data-root", str(place / "data")]

@@ -132,6 +132,21 @@ def test_twins_across_classes_make_self_exclusion_by_rank_differ(page):
     assert "is off by +" in found["recall@1"]["says"]
 
 
+def test_a_twin_in_a_gallery_apart_is_a_twin(page):
+    rows, labels = blobs()
+    sides = {"gallery_vectors": rows[100:].copy(), "gallery_labels": labels[100:]}
+    sides["gallery_vectors"][[3, 4]] = rows[[0, 1]]
+    twins = page(vectors=rows[:100], labels=labels[:100], **sides)["findings"]["duplicates"]
+    assert (twins["images"], twins["groups"], twins["across"]) == (4, 2, 2)
+
+
+def test_queries_without_a_right_answer_are_left_out_by_rank_as_they_are_by_id(page):
+    rows, labels = blobs()
+    labels[:50] = np.arange(100, 150)
+    found = page(vectors=rows, labels=labels)["findings"]["recall@1"]
+    assert found["by_rank"] == found["by_id"] > 0
+
+
 def test_string_ids_do_not_stand_in_the_way_of_exclusion_by_rank(page):
     rows, labels = blobs()
     names = np.array([f"{n:03}.jpg" for n in range(200)])
@@ -188,6 +203,22 @@ def test_near_duplicates_are_what_slow_loops_count(page):
     assert told["queries"] == found.queries
 
 
+def test_a_query_with_a_near_duplicate_in_its_class_and_one_in_another_counts_for_both():
+    turns = np.radians([0.0, 1.0, 2.0, 90.0, 91.0, 180.0, 200.0])  # neighbours: cosine 0.99985
+    rows = np.stack([np.cos(turns), np.sin(turns)], axis=1)
+    items = Embeddings(rows, np.array([1, 1, 2, 3, 4, 5, 5]))
+    found = near_duplicates(items, items, rank(items, items, 1), np.cos(np.radians(1.5)))
+    # the middle one of the first three has both; the first only within, the third only across
+    assert (found.queries, found.within, found.across) == (5, 2, 4)
+
+
+def test_near_is_a_cosine_of_0_999_unless_said():
+    turns = np.radians([0.0, 2.0, 90.0, 93.0])  # cosines 0.9994 and 0.9986
+    items = Embeddings(np.stack([np.cos(turns), np.sin(turns)], axis=1), np.array([1, 1, 2, 2]))
+    found = near_duplicates(items, items, rank(items, items, 1))
+    assert (found.threshold, found.queries) == (0.999, 2)
+
+
 def test_near_duplicates_in_a_gallery_apart():
     query = Embeddings(np.eye(3), np.array([1, 2, 3]))
     gallery = Embeddings(np.array([[1.0, 1e-3, 0], [0, 1, 1e-3]]), np.array([1, 9]))
@@ -210,6 +241,22 @@ def test_effective_rank_is_that_of_the_singular_values():
     shares = np.array([0.6, 0.2, 0.2])
     expected = np.exp(-(shares * np.log(shares)).sum())
     assert effective_rank(rows) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_direction_that_few_images_use_a_little_counts_a_little():
+    values = np.array([1.0, 1e-4, 1e-5])
+    shares = values / values.sum()
+    expected = np.exp(-(shares * np.log(shares)).sum())
+    assert effective_rank(np.diag(values)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_images_that_nobody_finds_count_wherever_they_stand():
+    """Three queries find the first two of five: the last three are nobody's neighbour."""
+    ids = np.array([[0], [0], [1]])
+    scores = np.ones((3, 1), np.float32)
+    found = hubness(Ranking(ids, scores, np.arange(3), np.arange(5), False), k=1)
+    assert (found.anti_hubs, found.largest) == (0.6, 2)
+    assert found.skewness == pytest.approx(skew([2, 1, 0, 0, 0]))
 
 
 def test_hubness_is_the_skewness_of_how_often_an_item_is_found():

@@ -7,7 +7,7 @@ import pytest
 from refusals import NETWORK, outcome, roots, write_mine
 from rich.console import Console
 
-from dml_bench import progress, report, terminal
+from dml_bench import progress, report, terminal, typeset
 from dml_bench.text import formula_free, shown, visible
 
 NASTY = {
@@ -19,12 +19,16 @@ NASTY = {
     "a command": "@SUM(1)",
     "a web page": "<script>alert(1)<script>",
     "cells": "a|b||c",
+    "emphasis": "_mine_ ~~yours~~ __ours__",
+    "an option of the row before": "[2ex]mine",
+    "a star of the row before": "*mine",
     "LaTeX": "\\input{x}$_{1}$%",
     "escapes": "\x1b[31mmine\x1b[0m",
     "the title of the window": "\x1b]0;mine\x07",
     "from right to left": "\u202eenim",
     "lines": "mine\nerror: yours",
 }
+WIDE = "\uff1d1"
 FORMS = ("table", "csv", "md", "tex", "json")
 CONTROL = {"\x1b", "\x07", "\u202e", "\r", "\b"}
 
@@ -97,11 +101,30 @@ def test_a_cell_of_latex_is_no_command(text):
     assert not CONTROL & set(row)
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1+2", "@x", "\t=1", "\r=1", "a\r\nb"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1+2", "@x", " =1", WIDE, "\t=1", "\r=1", "a\r\nb"]
+)
 def test_a_cell_of_csv_is_no_formula_and_a_number_stays_one(text):
     (_, row) = list(csv.reader(io.StringIO(report.to_csv(framed(text)), newline="")))
     assert row == [f"'{text}" if text.isprintable() else visible(text), "0.5"]
     assert formula_free(-0.5) == -0.5
+
+
+def test_the_name_of_a_column_of_csv_is_no_formula():
+    assert report.to_csv(report.one_line({"=1+1": 0.5})) == "'=1+1\n0.5\n"
+
+
+def test_underscores_of_markdown_are_escaped_at_the_edge_of_a_word_only():
+    shown = report.to_markdown(framed("_mine_ efficientnet_lite0 __init__ a_ _b"))
+    assert r"\_mine\_ efficientnet_lite0 \_\_init\_\_ a\_ \_b" in shown
+
+
+@pytest.mark.parametrize("text", ["[2ex]mine", "*mine"])
+def test_the_first_cell_of_a_row_of_latex_is_no_option_of_the_row_before(text):
+    grid = typeset.Grid(["id", "n"], [[text, "1"], [text, "2"], ["mine", text]])
+    lines = typeset.latex(grid).splitlines()
+    rows = lines[lines.index("\\midrule") + 1 : lines.index("\\bottomrule")]
+    assert rows == [rf"{{}}{text} & 1 \\", rf"{{}}{text} & 2 \\", rf"mine & {text} \\"]
 
 
 def test_what_is_said_on_the_way_is_one_line_a_line(capsys):

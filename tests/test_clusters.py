@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dml_bench import clusters
+from dml_bench.centres import Points
 from dml_bench.clusters import kmeans
 from dml_bench.errors import MetricError
 from dml_bench.types import Embeddings
@@ -57,6 +59,17 @@ def test_shuffling_rows_with_their_ids_changes_nothing():
     first, second = kmeans(named, 30).assignments, kmeans(mixed, 30).assignments
     assert np.array_equal(first[:, order], second)
     assert np.array_equal(first, kmeans(plain, 30).assignments)
+
+
+def test_sums_of_some_columns_at_a_time_are_the_same_to_the_last_bit():
+    rng = np.random.default_rng(5)
+    points = Points(rng.normal(size=(3000, 20)).astype(np.float32), rng.permutation(3000))
+    rows, starts = rng.permutation(3000), np.array([0, 41, 2900])
+    whole, some, few = (
+        clusters._sums(points, rows, starts, numbers) for numbers in (1 << 22, 9000, 50)
+    )
+    assert some.tobytes() == few.tobytes() == whole.tobytes()
+    assert whole[1] == pytest.approx(points[rows[41:2900]].astype(np.float64).sum(axis=0))
 
 
 @settings(max_examples=60, deadline=None)

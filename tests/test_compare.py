@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -146,6 +147,25 @@ def test_the_stored_search_gives_what_a_new_one_does(results):
 def test_what_was_not_asked_the_same_is_refused(other, message):
     with pytest.raises(StoreError, match=message):
         compare(side("a", noisy(0.5)), side("b", other))
+
+
+def test_runs_by_other_conventions_of_the_metrics_are_refused(results):
+    runs = [side_of(word, results) for word in ("toy-random-conv4-s0", "toy-random-conv4-s1")]
+    older = replace(runs[1], result=replace(runs[1].result, conventions="0"))
+    with pytest.raises(StoreError, match=r"one version of the metrics' conventions, found \d+ \(t"):
+        compare(runs[0], older)
+
+
+def test_runs_of_two_datasets_with_the_same_names_of_images_are_told_apart(tmp_path, capsys):
+    for name in ("toy", "other"):
+        said = {**SMALL, **UNTRAINED, "method": "random", "dataset": name}
+        bench.run(recipes.resolve(said, toy(name)), toy(name), tmp_path, say=lambda _: None)
+    assert ran("compare", "toy-random", "other-random", "--results", tmp_path) == 0
+    assert "A is of toy, B of other: their images have the same ids" in capsys.readouterr().err
+    assert ran("compare", "toy-random", "toy-random", "--results", tmp_path) == 0
+    heard = capsys.readouterr()
+    assert "A is of" not in heard.err
+    assert "No class gains, none loses." in heard.out
 
 
 def test_a_gallery_apart_is_not_compared_with_leaving_one_out():

@@ -1,10 +1,15 @@
-"""Every command block of README and docs/ is run, in order, as a reader would; the site builds."""
+"""Every command block of README and docs/ is run, in order, as a reader would; the site builds.
+
+The README's commands are those of a shell. Those of the pages are done by a desk (`desk.py`): the
+same code in a process that has its imports behind it.
+"""
 
 import os
 import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,11 +45,13 @@ def blocks(page):
     return found
 
 
-def run(words, folder, **more):
-    bin_folder = str(Path(sys.executable).parent)
+BIN = Path(sys.executable).parent
+
+
+def run(words, folder, path, **more):
     env = {
         **os.environ,
-        "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join([*map(str, path), os.environ["PATH"]]),
         "HOME": str(folder),
         "PYTHONWARNINGS": "ignore",
     }
@@ -53,8 +60,14 @@ def run(words, folder, **more):
     )
 
 
-def follow(block, folder):
-    """Do what a reader does with a block; return what to complain of."""
+def follow(block, folder, path=(BIN,)):
+    """Do what a reader does with a block; return what to complain of.
+
+    Args:
+        block: of a page.
+        folder: where the reader is.
+        path: where programs are looked for before anywhere else.
+    """
     if block.title.startswith("not run"):
         return refusal(block)
     if block.title:
@@ -67,7 +80,7 @@ def follow(block, folder):
     if block.kind not in ("bash", "python"):
         return f"a block of '{block.kind}' is neither run, nor a file with a title, nor text"
     words = {"bash": ["bash", "-euo", "pipefail"], "python": [sys.executable, "-"]}[block.kind]
-    done = run(words, folder, input=block.text)
+    done = run(words, folder, path, input=block.text)
     return None if done.returncode == 0 else f"{block.text}\n{done.stdout}\n{done.stderr}"
 
 
@@ -103,13 +116,63 @@ def with_commands():
     return [page for page in PAGES if any(b.kind in ("bash", "python") for b in blocks(page))]
 
 
+@pytest.fixture(scope="module")
+def desk():
+    """The folder of a `dml-bench` that need not import anything."""
+    words = [sys.executable, str(Path(__file__).with_name("desk.py"))]
+    with (
+        tempfile.TemporaryDirectory() as folder,  # a socket's address must be short
+        subprocess.Popen([*words, folder], stdout=subprocess.PIPE, text=True) as process,
+    ):
+        assert process.stdout.readline() == "ready\n"
+        yield Path(folder)
+        process.terminate()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "page", with_commands(), ids=lambda page: page.relative_to(ROOT).as_posix()
 )
-def test_every_block_of_a_page_does_what_the_page_says(page, tmp_path):
+def test_every_block_of_a_page_does_what_the_page_says(page, tmp_path, desk):
+    path = (BIN,) if page.name == "README.md" else (desk, BIN)
     for block in blocks(page):
-        assert (problem := follow(block, tmp_path)) is None, problem
+        assert (problem := follow(block, tmp_path, path)) is None, problem
+
+
+@pytest.mark.slow
+def test_the_desk_does_what_the_program_does(tmp_path, desk):
+    block = Block(
+        "bash", "", "dml-bench list metrics | head -n 2 >&2; dml-bench lst; test $? = 2\n"
+    )
+    said = []
+    for path in ((BIN,), (desk, BIN)):
+        done = run(["bash", "-c", block.text], tmp_path, path)
+        said.append((done.returncode, done.stdout, done.stderr))
+    assert said[0] == said[1]
+    assert said[0][0] == 0
+    assert "recall@k" in said[0][2]
+
+
+@pytest.mark.slow
+def test_the_desk_gives_a_run_only_to_who_asks_for_it(tmp_path, desk):
+    words = [
+        "dml-bench",
+        "train",
+        "--dataset",
+        "glyphs",
+        "--method",
+        "random",
+        "--seed",
+        "7",
+    ]  # in no page
+    folders = [tmp_path / name for name in ("first", "second", "third")]
+    for folder in folders:
+        folder.mkdir()
+    ends = [run(words, folder, (desk, BIN)) for folder in folders[:2]]
+    assert "stored: " in ends[0].stderr
+    assert "stored already: " in ends[1].stderr
+    assert ends[0].stdout == ends[1].stdout
+    assert run(["dml-bench", "list", "runs"], folders[2], (desk, BIN)).stdout == ""
 
 
 @pytest.mark.parametrize(

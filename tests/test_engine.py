@@ -152,10 +152,16 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_state_before_it(
         ("steps:2=0.5,1=0.7", 5, 0.5),
         ("cosine", 0, 1.0),
         ("cosine", 100, 0.5),
+        ("warmup:0.1", 0, 0.0),
+        ("warmup:0.1", 5, 0.25),
+        ("warmup:0.1", 20, 1.0),
+        ("warmup:0.1", 110, 0.5),
+        ("warmup:0", 0, 1.0),
+        ("warmup:0", 199.5, 1.5421e-5),
     ],
 )
 def test_a_schedule_gives_the_factor_of_its_epoch(schedule, epoch, factor):
-    assert rate(schedule, epoch, epochs=200) == pytest.approx(factor)
+    assert rate(schedule, epoch, epochs=200) == pytest.approx(factor, rel=1e-4)
 
 
 def test_the_schedule_reaches_the_optimiser_and_the_curve(tmp_path):
@@ -163,8 +169,35 @@ def test_the_schedule_reaches_the_optimiser_and_the_curve(tmp_path):
     assert [row["lr"] for row in curve] == pytest.approx([0.01, 0.001])
 
 
+def test_a_schedule_by_step_reaches_every_step(tmp_path, monkeypatch):
+    seen = []
+    take = Training._take_step
+
+    def noted(training, batch):
+        seen.append([group["lr"] for group in training.optimiser.param_groups])
+        take(training, batch)
+
+    monkeypatch.setattr(Training, "_take_step", noted)
+    _, curve = trained(tmp_path, schedule="warmup:0.25")  # of 2 epochs of 4 steps
+    wanted = [0.01 * rate("warmup:0.25", step / 4, 2) for step in range(8)]
+    assert [first for first, *_ in seen] == pytest.approx(wanted)
+    assert wanted[0] == 0 < wanted[1] < wanted[2] > wanted[3]
+    assert [row["lr"] for row in curve] == pytest.approx([wanted[3], wanted[7]])
+
+
+@pytest.mark.parametrize("stop_at", [2, 4, 6])
+def test_a_schedule_by_step_goes_on_where_it_was(tmp_path, monkeypatch, stop_at):
+    said = {"schedule": "warmup:0.25"}
+    whole, curve = trained(tmp_path / "whole", **said)
+    again, curve_again = stopped_and_resumed(tmp_path / "cut", monkeypatch, stop_at, **said)
+    assert same(whole, again)
+    assert [row["lr"] for row in curve_again] == [row["lr"] for row in curve]
+
+
 def test_an_unknown_schedule_lists_the_known():
     with pytest.raises(UnknownNameError, match=next(iter(SCHEDULES))):
         rate("linear", 0, 10)
     with pytest.raises(RecipeError, match=r"steps:120=0\.1,160=0\.01"):
         rate("steps:120", 0, 10)
+    with pytest.raises(RecipeError, match=r"warmup:0\.1'.*found 'warmup:1'"):
+        rate("warmup:1", 0, 10)

@@ -75,6 +75,19 @@ def test_weights_are_what_their_digest_says():
     assert told(a, run_of(weights="/b/w.pt", weights_digest="cd")) == [("recipe", "weights_digest")]
 
 
+def test_the_code_of_a_user_is_what_its_digest_says():
+    a = run_of(method="/a/mine.py", method_digest="ab", backbone="/a/net.py:make")
+    b = run_of(method="/b/mine.py", method_digest="ab", backbone="net.py:make")
+    assert told(a, b) == []
+    assert judged(a, b).startswith("It is one recipe, and all numbers are the same")
+    assert told(a, run_of(method="/a/mine.py", method_digest="cd", backbone="net.py:make")) == [
+        ("recipe", "method_digest")
+    ]
+    assert told(a, run_of(method="/a/other.py", method_digest="ab", backbone="net.py:make")) == [
+        ("recipe", "method")
+    ]
+
+
 def test_what_was_never_noted_is_no_difference():
     assert told(replace(here(), training="ab", start="cd"), here()) == []
 
@@ -162,6 +175,18 @@ def test_a_rerun_works_with_as_many_threads_as_the_run_had(place, capsys):
     assert "threads: 3, as the run had" in capsys.readouterr().err
     (again,) = (place / "three" / "runs").glob("*/result.json")
     assert json.loads(again.read_text())["environment"]["threads"] == 3
+
+
+def test_a_rerun_works_with_as_many_threads_as_it_is_told(place, capsys):
+    path = changed(place, "told", environment={"threads": 3})
+    assert ran(place, "rerun", path, "--threads", 2, "--into", place / "two") in (0, 1)
+    assert "as the run had" not in capsys.readouterr().err
+    (again,) = (place / "two" / "runs").glob("*/result.json")
+    assert json.loads(again.read_text())["environment"]["threads"] == 2
+    for number in (0, -1, 1025):
+        assert ran(place, "rerun", path, "--threads", number, "--into", place / "none") == 2
+        assert f"threads: expected 1 to 1024, found {number}" in capsys.readouterr().err
+    assert not (place / "none").exists()
 
 
 def test_other_images_are_refused_before_any_work(place, capsys):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from children import numbers, nursery, train_words, tree
+from children import fixtures, numbers, train_words, tree
 from test_whole_path import SMALL, SUITE, roots, write_dataset
 
 from dml_bench.results import read_result
@@ -16,24 +16,7 @@ from dml_bench.results import read_result
 STATES = ("state.pt", "state.before.pt")
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    root = tmp_path_factory.mktemp("faults")
-    write_dataset(root / "data")
-    return root
-
-
-@pytest.fixture(scope="module")
-def run(place):
-    with nursery(place / "logs") as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def whole(place, run):
-    ended = run(*train_words(place, place / "whole"))
-    assert ended.status == 0, ended.said
-    return numbers(place / "whole")
+place, run, whole = fixtures("faults")
 
 
 def folder_of(results):
@@ -245,6 +228,45 @@ def test_tables_that_a_full_disk_cannot_hold_leave_the_old_ones(place, run, whol
         (disk / "ballast").unlink()
         assert run("report", "--results", disk).status == 0
         assert tree(disk / "tables") == tables
+
+
+DIES = """
+import os, signal
+from dml_bench import atomic
+sync = atomic._sync
+def dies(path):
+    if {name!r} in path.name: os.kill(os.getpid(), signal.SIGKILL)
+    sync(path)
+atomic._sync = dies
+"""
+
+
+def test_a_report_that_is_killed_leaves_nothing_that_the_next_one_does_not_clear(
+    place, run, whole, tmp_path
+):
+    """At its first file, at one of the figures, and at the page: a draft and a lock stay."""
+    words = ["report", "--results", tmp_path, "--data-root", place / "data"]
+    subprocess.run(["cp", "-r", place / "whole" / "runs", tmp_path / "runs"], check=True)
+    assert run(*words).status == 0
+    wanted = tree(tmp_path)
+    for name in ("results.csv", "-loss.png", "report.html"):
+        ended = run(*words, before=DIES.format(name=name))
+        assert ended.status == -9, ended.said
+        left = set(tree(tmp_path)) - set(wanted)
+        assert {path.rpartition(".")[2] for path in left} == {"tmp", "lock"}, left
+        ended = run(*words)
+        assert ended.status == 0, ended.said
+        assert tree(tmp_path) == wanted
+
+
+def test_reports_of_several_processes_at_once_tear_nothing(place, run, whole, tmp_path):
+    words = ["report", "--results", tmp_path, "--data-root", place / "data"]
+    subprocess.run(["cp", "-r", place / "whole" / "runs", tmp_path / "runs"], check=True)
+    assert run(*words).status == 0
+    wanted = tree(tmp_path)
+    ended = run.together(*(run.job(*words) for _ in range(4)))
+    assert [one.status for one in ended] == [0] * 4, ended
+    assert tree(tmp_path) == wanted
 
 
 # a folder that cannot be written

@@ -5,9 +5,8 @@ import signal
 import zlib
 
 import pytest
-from children import numbers, nursery, train_words, tree
+from children import fixtures, numbers, train_words, tree
 from nursery import STAGES as PLACES
-from test_whole_path import write_dataset
 
 STAGES = [name for name in PLACES if name != "writing"]
 WRITERS = ("atomic.py", "checkpoint.py", "locks.py", "store.py", "provenance.py")
@@ -16,25 +15,7 @@ KILLS = 20
 FEW = 3
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    root = tmp_path_factory.mktemp("kills")
-    write_dataset(root / "data")
-    return root
-
-
-@pytest.fixture(scope="module")
-def run(place):
-    with nursery(place / "logs") as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def whole(place, run):
-    """What a training that nobody disturbs ends in, and the names of its files."""
-    ended = run(*train_words(place, place / "whole"))
-    assert ended.status == 0, ended.said
-    return numbers(place / "whole"), set(tree(place / "whole"))
+place, run, whole = fixtures("kills")
 
 
 def measured(place, run, stage, only=()):
@@ -50,11 +31,12 @@ def killed_and_again(place, run, whole, results, stage):
     assert killed.status in (-signal.SIGKILL, 0), killed.said
     again = run(*train_words(place, results))
     assert again.status == 0, f"after a kill at {stage}: {again.said}"
-    wanted, names = whole
     found = numbers(results)
-    differ = [name for name in wanted if found.get(name) != wanted[name]]
-    assert found == wanted, f"after a kill at {stage}: {differ}"
-    assert set(tree(results)) == names, f"after a kill at {stage}: files are left over"
+    differ = [name for name in whole if found.get(name) != whole[name]]
+    assert found == whole, f"after a kill at {stage}: {differ}"
+    assert set(tree(results)) == set(tree(place / "whole")), (
+        f"after a kill at {stage}: files are left over"
+    )
     return killed.status != 0
 
 

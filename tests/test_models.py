@@ -227,7 +227,7 @@ def test_a_width_is_read_without_numbers(monkeypatch):
     monkeypatch.setattr(
         models, "find_builder", lambda name: lambda *_: made.append(nn.Linear(4, 7)) or Flat(made)
     )
-    assert models.width.__wrapped__("flat", 2) == 7
+    assert models.width("flat", 2) == 7
     assert [part.weight.device.type for part in made] == ["meta"]
 
 
@@ -238,7 +238,7 @@ def test_a_network_that_needs_numbers_still_has_a_width(monkeypatch):
         "find_builder",
         lambda name: lambda *_: torch.zeros(1).item() or made.append(nn.Linear(4, 7)) or Flat(made),
     )
-    assert models.width.__wrapped__("flat", 2) == 7
+    assert models.width("flat, of numbers", 2) == 7  # each is looked at once
     assert [part.weight.device.type for part in made] == ["cpu"]
 
 
@@ -276,7 +276,7 @@ def test_a_crop_that_a_backbone_cannot_read_is_refused():
 
 
 def test_an_unknown_head_is_refused():
-    with pytest.raises(RecipeError, match="expected head 'linear' or 'none', found 'mlp'"):
+    with pytest.raises(UnknownNameError, match="no head 'mlp'; there is linear, none, projection"):
         built(head="mlp")
 
 

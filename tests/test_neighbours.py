@@ -107,9 +107,9 @@ def test_the_number_of_threads_and_the_blocks_change_no_bit(size, monkeypatch):
     rows[size // 2 :] = rows[: size - size // 2] + 1e-7 * rng.normal(size=(size - size // 2, 48))
     items = labelled(rows)
     answers, before = set(), faiss.omp_get_max_threads()
-    for threads, block in [(1, 1 << 21), (2, 1 << 21), (3, 5000), (1, 70)]:
+    for threads, block in [(1, 4096), (2, 4096), (3, 50), (1, 7)]:
         faiss.omp_set_num_threads(threads)
-        monkeypatch.setattr(search, "BLOCK", block)
+        monkeypatch.setattr(search, "TOGETHER", block)
         found = rank(items, items, 20)
         answers.add((found.ids.tobytes(), found.scores.tobytes()))
     faiss.omp_set_num_threads(before)

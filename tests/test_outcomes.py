@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from toys import SMALL, toy
+import torch
+from toys import SMALL, Squares, toy
 
-from dml_bench import bench, recipes
+from dml_bench import bench, models, recipes
+from dml_bench.assembly import build
 from dml_bench.cli import main
 from dml_bench.errors import StoreError
 from dml_bench.outcomes import images_seen, with_intervals
@@ -83,6 +85,58 @@ def test_an_interval_that_is_none_is_refused(made, tmp_path, interval):
     said["intervals"]["recall@1"] = interval
     path.write_text(json.dumps(said))
     with pytest.raises(StoreError, match=r"the interval of recall@1 is .*, no two numbers"):
+        read_result(path)
+
+
+def test_queries_without_a_right_answer_are_counted_and_no_others(tmp_path):
+    """Classes of one image, of two and of more: only the first have no right answer."""
+    whole = toy()
+    labels = np.array([90, 91, 92, 93, 93, 94, 94, *[95] * (len(whole.query) - 7)])
+    test = replace(whole.query, labels=labels)
+    dataset = replace(whole, query=test, gallery=test)
+    said = {**SMALL, "epochs": 0, "augmentation": "none", "method": "random", "dataset": "toy"}
+    recipe = recipes.resolve(said, dataset)
+    counted = bench.run(recipe, dataset, tmp_path, say=lambda _: None).counts
+    assert counted["unanswerable"] == 3
+    assert counted["query_classes"] == counted["gallery_classes"] == 6
+
+
+def test_the_digest_at_the_end_is_of_all_weights_the_head_among_them(made):
+    model = build(made.recipe, "cpu")
+    assert made.end == models.state_digest(model, head=True) != models.state_digest(model)
+    with torch.no_grad():
+        next(model.head.parameters()).add_(1.0)
+    assert made.end != models.state_digest(model, head=True)
+
+
+def test_a_result_says_which_published_weights_it_began_with(made, tmp_path, monkeypatch):
+    def brought(recipe, device):
+        model = build(recipe, device)
+        model.start = "ab" * 32
+        return model
+
+    monkeypatch.setattr(bench, "build", brought)
+    found = bench.run(made.recipe, hard(), tmp_path / "other", say=lambda _: None)
+    assert (found.start, made.start) == ("ab" * 32, "")
+
+
+def test_a_result_says_what_ties_could_make_of_it_and_nothing_where_they_could_not(made, tmp_path):
+    assert made.ties == {}
+    whole = toy()
+    pictures = Squares(np.zeros(len(whole.query), int))
+    pictures.pixels[:] = pictures.pixels[0]  # one picture, over and over: all scores are equal
+    test = replace(whole.query, images=pictures)
+    dataset = replace(whole, query=test, gallery=test)
+    bench.run(made.recipe, dataset, tmp_path / "equal", say=lambda _: None)
+    path = path_of(made, tmp_path / "equal")
+    ties = read_result(path).ties
+    assert set(ties) == {name for name in made.metrics if name.startswith("recall@")}
+    assert ties["recall@1"]["mass"] == 1.0
+    assert ties["recall@1"]["expected"] == pytest.approx(7 / 23)  # 3 classes of 8
+    said = json.loads(path.read_text())
+    said["ties"]["recall@1"] = [0.5]
+    path.write_text(json.dumps(said))
+    with pytest.raises(StoreError, match=r"the ties of recall@1 are \[0.5\], no shares by name"):
         read_result(path)
 
 

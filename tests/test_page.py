@@ -2,11 +2,13 @@
 
 import base64
 import hashlib
+import html
 import io
 import json
 import re
 import shlex
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -19,8 +21,10 @@ from dml_bench.again import again
 from dml_bench.arguments import parser
 from dml_bench.cli import main
 from dml_bench.fields import parse
+from dml_bench.published import Published
 from dml_bench.recipes import resolve
 from dml_bench.results import finished_runs
+from dml_bench.sections import sections
 from dml_bench.terminal import said
 from dml_bench.thumbnails import COLUMNS, SIDE, find, sheet
 
@@ -214,6 +218,60 @@ def test_a_run_can_be_made_again_from_what_the_page_says(read, text, place):
         assert result.recipe.key in text
     for part in ("c0ffee", "2025-01-02", "torch 2.0", "ABC", "dml-bench run mine"):
         assert part in text
+
+
+def test_a_command_of_the_page_is_the_command_to_the_letter(text, place):
+    shown = {html.unescape(re.sub("<[^>]+>", "", code))
+             for code in re.findall(r"<pre[^>]*><code>(.*?)</code>", text, re.DOTALL)}  # fmt: skip
+    assert {again(result.recipe) for result in finished_runs(place / "results")} < shown
+
+
+def test_a_table_that_a_user_brings_stands_in_the_page(place, tmp_path):
+    about = ("unsupervised", "ResNet18", 128, "bars", "recall@1", 0.712)
+    printed = [Published("theirs", "Somebody et al.", "", "TheirNet", *about)]
+    shutil.copytree(place / "results", tmp_path / "results")
+    read = Reader(written(place, tmp_path / "results", printed=printed))
+    (row,) = [row for row in read.rows if "TheirNet" in row]
+    assert row[read.rows[0].index("recall@1 (published)")] == "71.2"
+
+
+def test_what_is_the_same_in_every_row_is_said_below(place):
+    results = finished_runs(place / "results")
+    (section,) = sections(results, place / "results", [], data_root=place / "data")
+    folded = {column.name for column in section.table.columns if column.folded}
+    assert {"origin", "backbone", "dim", "crop"} <= folded
+    assert not {"supervision", "epochs", "seeds", "recall@1"} & folded
+    assert "All: origin here, backbone conv4, weights none, dim 8, crop 16" in section.table.note
+
+
+def test_a_single_run_that_was_recorded_without_an_interval_is_spoken_of(place):
+    def note(results):
+        (section,) = sections([], place, results, data_root=place / "data")
+        return section.table.note
+
+    (alone,) = [r for r in finished_runs(place / "results") if r.recipe.method == "random"]
+    assert "recorded without it" in note([alone])
+    assert "recorded without it" not in note([replace(alone, intervals={"recall@1": [0.1, 0.2]})])
+    seeds = [
+        r for r in finished_runs(place / "results") if r.recipe.options.get("temperature") == 0.1
+    ]
+    assert len(seeds) == 2
+    assert "recorded without it" not in note(seeds)
+
+
+def test_what_was_not_trained_stands_among_the_large_numbers(place):
+    results = finished_runs(place / "results")
+    (section,) = sections(results, place / "results", [], data_root=place / "data")
+    (random,) = [r for r in results if r.recipe.method == "random"]
+    said = (
+        f"{100 * random.metrics['recall@1']:.1f} %",
+        "best recall@1 of what was not trained: random",
+    )
+    assert said in section.facts
+
+
+def test_nothing_in_the_page_moves_by_itself(text):
+    assert not re.search(r"\b(transition|animation|scroll-behavior)\b|@keyframes|<marquee", text)
 
 
 def test_text_that_would_read_as_a_number_is_quoted_for_the_way_back(place):

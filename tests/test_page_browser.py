@@ -13,6 +13,7 @@ from dml_bench.results import finished_runs
 webdriver = pytest.importorskip("selenium.webdriver")
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
@@ -145,6 +146,41 @@ def test_a_column_is_shown_when_asked_for(opened):
     assert heading(opened, "batch").is_displayed()
     one(label, "input").send_keys(Keys.ESCAPE)
     assert one(opened, ".columns").get_attribute("open") is None
+
+
+def test_a_narrow_screen_shows_what_was_reached_first(opened, address):
+    assert heading(opened, "supervision").is_displayed()
+    size(opened, 390)
+    opened.get(address)
+    shown_names = [head.get_attribute("data-name") for head in shown(every(opened, "thead th"))]
+    assert shown_names[:2] == ["method", "recall@1"]
+    box = one(opened, ".columns input[data-setup]")
+    one(opened, ".columns summary").click()
+    box.click()
+    assert box.is_selected()
+
+
+def faded(browser):
+    """Whether the table's right edge fades."""
+    script = "return getComputedStyle(document.querySelector('.part .scroll')).maskImage"
+    return browser.execute_script(script) != "none"
+
+
+def test_a_table_that_goes_on_beyond_its_edge_fades_there(opened):
+    size(opened, 390)
+    wait(opened, faded)
+    script = "const s = document.querySelector('.part .scroll'); s.scrollLeft = s.scrollWidth"
+    opened.execute_script(script)
+    wait(opened, lambda browser: not faded(browser))
+
+
+def wait(browser, until):
+    WebDriverWait(browser, 10).until(until)
+
+
+def test_headings_have_two_lines_at_most(opened):
+    for head in shown(every(opened, "thead th")):
+        assert head.size["height"] < 52, head.text
 
 
 def test_the_gallery_opens_and_its_pictures_are_drawn(opened):

@@ -99,6 +99,77 @@ def test_only_what_nothing_beats_at_no_more_cost_is_named(found):
     assert named == best
 
 
+def spent(*seconds):
+    """The figure of runs that took so long, each better than those before."""
+    found = charts.entries([trained(0.3 + n / 50, seconds=taken, options=options(temperature=n))
+                            for n, taken in enumerate(seconds)])  # fmt: skip
+    (drawing,) = plots.against_cost(found, "recall@1")
+    return drawing
+
+
+RANGES = [
+    (68.1, 70.4, 73.9), (0.31, 0.52, 0.74), (1990, 2010.5), (55, 110, 250), (10, 39), (10, 41),
+    (1, 90, 950), (0.5, 8000), (2e4, 3e5, 4e6),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("seconds", RANGES)
+def test_a_label_of_costs_says_where_its_tick_stands(seconds):
+    axes = spent(*seconds).figure.axes[0]
+    low, high = axes.get_xlim()
+    ticks = [at for at in axes.get_xticks() if low <= at <= high]
+    said = [float(axes.xaxis.get_major_formatter()(at).replace(",", "")) for at in ticks]
+    assert said == pytest.approx(ticks)
+    assert 2 < len(ticks) < 9
+    if axes.get_xscale() == "linear":
+        assert np.allclose(np.diff(ticks), ticks[1] - ticks[0])
+
+
+@pytest.mark.parametrize("seconds", RANGES)
+def test_labels_of_costs_do_not_overlap(seconds):
+    figure = spent(*seconds).figure
+    figure.draw_without_rendering()
+    labels = [one for one in figure.axes[0].get_xticklabels() if one.get_text()]
+    assert not overlapping([label.get_window_extent() for label in labels])
+
+
+def overlapping(boxes):
+    return [(a, b) for n, a in enumerate(boxes) for b in boxes[:n] if a.overlaps(b)]
+
+
+def test_names_of_points_overlap_neither_points_nor_one_another():
+    drawing = spent(*(100 + 0.4 * n for n in range(12)))
+    axes = drawing.figure.axes[0]
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert 1 < len(boxes) <= 12
+    assert not overlapping(boxes)
+    points = [axes.transData.transform(line.get_xydata()[0]) for line in axes.lines]
+    assert not any(box.contains(*point) for box in boxes for point in points)
+
+
+def test_what_was_not_trained_took_no_seconds_of_training():
+    made = trained(0.4, method="random", supervision="none", epochs=0, options={})
+    (entry,) = charts.entries([replace(made, seconds={"train": 0.0002})])
+    assert charts.cost(entry) == {"parameters": 100}
+
+
+def test_one_epoch_is_no_curve():
+    (one, two) = charts.entries([trained(curve=(3.0,)), trained(curve=(3.0, 2.0), dim=32)])
+    assert charts.curves(one, "loss") == []
+    assert charts.curves(two, "loss") == [((1, 3.0), (2, 2.0))]
+
+
+def test_a_title_stands_clear_of_what_is_below_it(found):
+    for drawing in [*every(found), plots.standing(found, "recall@1")]:
+        figure = drawing.figure
+        with figures._titled(drawing, "glyphs"):
+            figure.draw_without_rendering()
+            title = figure._suptitle.get_window_extent()
+            below = [legend.get_window_extent() for legend in figure.legends]
+            below += [axes.bbox for axes in figure.axes]
+            assert not any(title.overlaps(box) for box in below), drawing.name
+
+
 def every(found):
     (one,) = charts.ablations(found)
     return [

@@ -2,12 +2,21 @@
 
 import dataclasses
 import json
+import os
+import shutil
 import time
 
+import numpy as np
 import pytest
+import tarballs
+from PIL import Image
+from test_whole_path import write_dataset
 from toys import SMALL, toy
 
-from dml_bench import bench, checkpoint, packs, provenance, recipes
+from dml_bench import bench, checkpoint, data, packs, provenance, recipes
+from dml_bench.cli import main
+from dml_bench.data import folder, images
+from dml_bench.data.members import members
 from dml_bench.engine import Training
 from dml_bench.errors import RecipeError, RunError, StoreError
 from dml_bench.methods.invaspread import Method
@@ -70,6 +79,102 @@ def test_the_numbers_of_other_images_are_never_given(tmp_path, method, change, s
 )
 def test_what_a_method_never_sees_may_change(tmp_path, method, change):
     assert made(tmp_path, toy(), method) == made(tmp_path, change(toy()), method)
+
+
+def other_pictures(folder, *names):
+    """Other pictures by the same names: as files, they are of another length."""
+    for name in names:
+        noise = np.random.default_rng(0).integers(0, 255, (16, 16, 3), np.uint8)
+        Image.fromarray(noise).save(folder / name)
+
+
+def pictures(root, method="invaspread"):
+    """A dataset of files, and a recipe for it."""
+    if not root.exists():
+        write_dataset(root)
+    dataset = data.load("shapes_unseen", root)
+    fields = {**SMALL, "epochs": 0, "augmentation": "none"} if method == "random" else SMALL
+    said = {**fields, "resize": 16, "dataset": "shapes_unseen", "method": method}
+    return recipes.resolve(said, dataset), dataset
+
+
+FILES = r"expected image files \w+, found \w+; delete"
+
+
+@pytest.mark.parametrize("name", ["train-3-4.png", "test-9-103.png"])
+def test_other_pictures_by_the_same_names_are_noticed(tmp_path, name):
+    bench.run(*pictures(tmp_path / "data"), tmp_path / "results", say=lambda _: None)
+    other_pictures(tmp_path / "data" / "shapes_unseen", name)
+    with pytest.raises(StoreError, match=FILES):
+        bench.run(*pictures(tmp_path / "data"), tmp_path / "results")
+    evaluate = ["evaluate", "--dataset", "shapes_unseen", "--data-root", tmp_path / "data"]
+    evaluate += ["--set", "backbone=conv4", "--set", "weights=none", "--set", "resize=16"]
+    evaluate += ["--set", "crop=16"]
+    assert main([str(word) for word in (*evaluate, "--results", tmp_path / "results")]) == 0
+    assert not list(tmp_path.glob("results/evaluations/*invaspread*"))
+
+
+def test_pictures_that_training_alone_would_see_may_change_without_one(tmp_path):
+    first = bench.run(*pictures(tmp_path / "data", "random"), tmp_path, say=lambda _: None)
+    other_pictures(tmp_path / "data" / "shapes_unseen", "train-3-4.png")
+    assert bench.run(*pictures(tmp_path / "data", "random"), tmp_path) == first
+
+
+def test_files_that_were_touched_or_copied_are_the_same_pictures(tmp_path):
+    first = bench.run(*pictures(tmp_path / "data"), tmp_path / "results", say=lambda _: None)
+    assert len(first.files) == 16
+    shutil.copytree(tmp_path / "data", tmp_path / "elsewhere", copy_function=shutil.copy)
+    for path in (tmp_path / "elsewhere").rglob("*.png"):
+        os.utime(path, (1, 1))
+    assert bench.run(*pictures(tmp_path / "elsewhere"), tmp_path / "results") == first
+
+
+def test_a_picture_in_a_shard_takes_the_bytes_that_it_is_encoded_in(tmp_path):
+    found = folder.load(tarballs.write_folder(tmp_path)).train
+    tars, rows = members(found.images)
+    assert found.images.sizes.tolist() == [len(encoded) for encoded in tars.read(rows)]
+    assert provenance.files_fingerprint([found]) != ""
+
+
+def test_a_stopped_training_never_goes_on_with_other_pictures(tmp_path, monkeypatch):
+    take = Training._take_step
+    with monkeypatch.context() as patch:
+        patch.setattr("dml_bench.engine.SAVE_SECONDS", 0.0)
+        patch.setattr(Training, "_take_step", lambda self, batch: stop_after(self, batch, take))
+        with pytest.raises(StoppedError):
+            bench.run(*pictures(tmp_path / "data"), tmp_path / "results", say=lambda _: None)
+    other_pictures(tmp_path / "data" / "shapes_unseen", "train-3-4.png")
+    with pytest.raises(StoreError, match=FILES):
+        bench.run(*pictures(tmp_path / "data"), tmp_path / "results", say=lambda _: None)
+
+
+def stop_after(training, batch, take, steps=4):
+    if training.step == steps:
+        raise StoppedError
+    return take(training, batch)
+
+
+def test_pictures_in_no_files_of_their_own_have_no_mark_and_nothing_is_refused(tmp_path):
+    assert provenance.marks(toy(), "supervised")["image files"] == ""
+    first = made(tmp_path, toy())
+    assert first.files == ""
+    path = tmp_path / "runs" / first.recipe.key / "result.json"
+    said = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in said.items() if name != "files"}))
+    assert made(tmp_path, toy()) == first
+
+
+def test_sizes_follow_the_rows_that_are_chosen_and_the_parts_that_are_joined(tmp_path):
+    for n, name in enumerate("abc"):
+        (tmp_path / name).write_bytes(b"x" * n)
+    files = images.Files(tmp_path, ["a", "b", "c"])
+    assert files.sizes.tolist() == [0, 1, 2]
+    chosen = images.Chosen(files, np.array([2, 0]))
+    assert chosen.sizes.tolist() == [2, 0]
+    assert images.Joined([files, chosen]).sizes.tolist() == [0, 1, 2, 2, 0]
+    array = images.Array(np.zeros((2, 4, 4, 3), np.uint8))
+    assert images.Chosen(array, np.array([1])).sizes is None
+    assert images.Joined([files, array]).sizes is None
 
 
 def test_a_result_from_before_training_images_were_noted_is_kept(tmp_path):

@@ -1,9 +1,13 @@
 """From what a user says to a recipe with nothing left open; its key names its folder."""
 
+from dataclasses import replace
+
 import pytest
+from test_datasets import SHARED, needs_shared
 from toys import SMALL, toy, toy_seen
 
 from dml_bench import recipes
+from dml_bench.data import folder
 from dml_bench.errors import BenchError, RecipeError, UnknownNameError
 from dml_bench.methods import METHODS
 from dml_bench.types import Recipe
@@ -61,6 +65,19 @@ def test_what_the_user_says_comes_before_the_method_the_dataset_and_the_protocol
         == 2
     )
     assert resolved(lr=0.5).lr == 0.5
+
+
+def test_a_folder_by_the_name_of_another_dataset_gets_nothing_of_its_settings():
+    said = {"method": "invaspread", "backbone": "conv4", "weights": "none"}
+    mine, other = (recipes.resolve(said, toy(name)) for name in ("omniglot", "mine"))
+    assert {**mine.as_dict(), "dataset": ""} == {**other.as_dict(), "dataset": ""}
+
+
+@needs_shared
+def test_omniglot_is_known_by_its_images_whatever_its_folder_is_called():
+    found = folder.load(SHARED / "omniglot")
+    for dataset in (found, replace(found, name="letters")):
+        assert recipes.resolve({"method": "invaspread"}, dataset).schedule == "cosine"
 
 
 def test_the_seen_protocol_is_the_papers():

@@ -1,18 +1,25 @@
 """Tables are pure functions of results: means drawn by eye, hostile names, two protocols apart."""
 
+import csv
 import io
 import json
+from collections import defaultdict
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from rich.console import Console
+from scipy import stats
 
 from dml_bench import report, typeset
 from dml_bench.errors import StoreError
+from dml_bench.results import read_records
+from dml_bench.rows import place
 from dml_bench.text import visible
 from dml_bench.types import Recipe, RunResult
 
+ROOT = Path(__file__).parents[1]
 RECIPE = Recipe(
     dataset="glyphs",
     method="invaspread",
@@ -332,6 +339,46 @@ def test_files_hold_full_precision(tmp_path):
     assert pd.read_csv(tmp_path / "results.csv")["value"].tolist() == [2 / 3]
     assert pd.read_csv(tmp_path / "glyphs.csv")["recall@1"].tolist() == [2 / 3]
     assert "| 66.7 |" in (tmp_path / "glyphs.md").read_text()
+
+
+def test_a_wide_file_holds_the_means_and_intervals_that_the_records_give():
+    records = [one for one in read_records(ROOT / "results/published") if place(one)[0] == "glyphs"]
+    seeds = defaultdict(list)
+    for record in records:
+        seeds[repr({**record.recipe.decisive(), "seed": 0})].append(record)
+    lines = list(
+        csv.DictReader(io.StringIO(report.to_csv(report.wide([], records, published=False))))
+    )
+    assert len(lines) == len(seeds) > 20
+    for group in seeds.values():
+        first = group[0].recipe
+        values = {name: [one.metrics[name] for one in group] for name in group[0].metrics}
+        means = {name: sum(found) / len(found) for name, found in values.items()}
+        (line,) = [one for one in lines if near(one["recall@1"], means["recall@1"])
+                   and one["method"].split(" ")[0] == first.method]  # fmt: skip
+        for name, found in values.items():
+            assert near(line[name], means[name])
+            half = float(stats.t.ppf(0.975, len(found) - 1) * stats.sem(found))
+            assert near(line[f"{name} (95 %)"], half)
+        for name in ("backbone", "dim", "crop", "batch", "epochs"):
+            assert line[name] == str(getattr(first, name))
+        assert line["seeds"] == str(len(group)) == "3"
+
+
+def near(text, value):
+    return abs(float(text) - value) < 1e-12
+
+
+def test_a_wide_file_leaves_empty_what_a_row_has_not():
+    runs = [replace(run_of(), intervals={"recall@1": [0.4, 0.6]}), run_of(epochs=2, seed=1),
+            run_of(epochs=2, seed=2), run_of(epochs=3, metrics={"nmi": 0.25})]  # fmt: skip
+    lines = list(csv.DictReader(io.StringIO(report.to_csv(report.wide(runs, published=False)))))
+    shown = [[line[name] for name in line if "recall" in name or "nmi" in name] for line in lines]
+    assert list(lines[0])[-5:] == [
+        "recall@1", "recall@1 (95 %)", "recall@1 (low)", "recall@1 (high)", "nmi",
+    ]  # fmt: skip
+    assert shown == [["0.5", "0.0", "", "", ""], ["", "", "", "", "0.25"],
+                     ["0.5", "", "0.4", "0.6", ""]]  # fmt: skip
 
 
 def test_tidy_has_a_line_a_run_and_metric():

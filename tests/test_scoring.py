@@ -11,7 +11,7 @@ import torch
 from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_torch
 
-from dml_bench import scoring
+from dml_bench import answering, scoring
 from dml_bench.errors import BenchError, EmbeddingsError, MetricError, UnknownNameError
 from dml_bench.neighbours import rank
 from dml_bench.probes import linear_probe, weighted_knn
@@ -119,9 +119,9 @@ def test_text_labels_mean_the_same_class_on_both_sides():
 def test_evaluate_searches_and_clusters_once(monkeypatch):
     calls = []
     for name in ("rank", "kmeans"):
-        real = getattr(scoring, name)
+        real = getattr(answering, name)
         monkeypatch.setattr(
-            scoring,
+            answering,
             name,
             lambda *a, n=name, f=real, **kw: (calls.append((n, a[2:])), f(*a, **kw))[1],
         )

@@ -8,9 +8,13 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+
+import dml_bench
 
 ROOT = Path(__file__).parent.parent
 SHARED = (".ci/environment.sh", ".ci/run", "run_all.sh", "run_tests.sh")
@@ -336,3 +340,14 @@ def test_no_file_names_a_machine_or_a_registry():
         if b"\0" not in content and (match := MACHINE.search(content.decode(errors="replace")))
     }
     assert found == {}
+
+
+def test_beside_a_checkout_the_package_is_found_and_not_the_folder_of_its_name(tmp_path):
+    """A folder of that name is a namespace to Python; a path that is searched goes before it."""
+    modes = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["distutils"]
+    assert modes["editable_wheel"]["mode"] == "compat"
+    (tmp_path / "dml_bench").mkdir()
+    words = [sys.executable, "-c", "import dml_bench; print(dml_bench.__version__)"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == dml_bench.__version__

@@ -27,13 +27,17 @@ def correlated(draw, n_classes=N_CLASSES, shift=0.0):
     return right.astype(float).ravel(), np.repeat(np.arange(n_classes), EACH)
 
 
-def slowly(found, classes, draws, seed):
+def resampled(found, classes, draws, seed):
     """The definition, in loops: classes drawn with replacement, the mean over all their queries."""
     kept = [(c, v) for c, v, k in zip(classes, found.values, found.counted, strict=True) if k]
     groups = {c: [v for d, v in kept if d == c] for c, _ in kept}
     pool = sorted(groups.values(), key=lambda values: (math.fsum(values), len(values)))
     taken = np.random.default_rng(seed).integers(0, len(pool), (draws, len(pool)))
-    means = [fmean([v for one in row for v in pool[one]]) for row in taken]
+    return np.array([fmean([v for one in row for v in pool[one]]) for row in taken])
+
+
+def slowly(found, classes, draws, seed):
+    means = resampled(found, classes, draws, seed)
     return np.quantile(means, 0.025), np.quantile(means, 0.975)
 
 
@@ -74,6 +78,18 @@ def test_the_interval_holds_the_truth_as_often_as_it_says_and_a_naive_one_does_n
     assert held["queries"] / 200 < 0.60
 
 
+@pytest.mark.parametrize(("n_classes", "least", "most"), [(3, 0.6, 0.85), (10, 0.85, 0.97)])
+def test_with_few_classes_the_interval_is_too_sure_of_itself(n_classes, least, most):
+    """Percentiles of a few classes lie too close together; with ten it hardly matters any more."""
+    draw = np.random.default_rng(n_classes)
+    held = 0
+    for _ in range(300):
+        values, classes = correlated(draw, n_classes)
+        found = bootstrap(answers(values), classes, draws=300)
+        held += found.low <= 0.5 <= found.high
+    assert least <= held / 300 <= most
+
+
 def test_a_paired_interval_leaves_out_what_a_class_costs_both():
     draw = np.random.default_rng(1)
     values, classes = correlated(draw)
@@ -96,6 +112,39 @@ def test_a_paired_difference_of_nothing_is_found_as_often_as_it_says():
         apart = paired(*map(answers, both), np.repeat(np.arange(N_CLASSES), EACH), draws=300)
         called += apart.p < 0.05
     assert called / 200 <= 0.1
+
+
+def test_p_is_twice_the_share_beyond_zero_one_resample_more_than_were_drawn():
+    draw = np.random.default_rng(9)
+    classes = draw.integers(0, 12, 90)
+    one, other = answers(draw.random(90) < 0.6), answers(draw.random(90) < 0.45)
+    means = resampled(answers(one.values - other.values), classes, 400, 2)
+    beyond = min(sum(means <= 0), sum(means >= 0))
+    assert 2 < beyond < 100
+    found = paired(one, other, classes, draws=400, seed=2)
+    assert found.p == pytest.approx(2 * (beyond + 1) / 401)
+    turned = paired(other, one, classes, draws=400, seed=3)
+    assert (turned.value, turned.p) == (-found.value, pytest.approx(found.p, abs=0.06))
+
+
+def test_p_is_about_that_of_a_t_test_over_classes_of_one_size():
+    """An independent judge: the mean difference of each class, scipy's test that they are zero."""
+    draw = np.random.default_rng(10)
+    for shift in (0.0, 0.005, 0.01, 0.02):
+        easy = np.repeat(draw.random(200), EACH)
+        classes = np.repeat(np.arange(200), EACH)
+        one = (draw.random(len(easy)) < np.clip(easy + shift, 0, 1)).astype(float)
+        other = (draw.random(len(easy)) < easy).astype(float)
+        judged = stats.ttest_1samp((one - other).reshape(200, EACH).mean(axis=1), 0).pvalue
+        assert paired(answers(one), answers(other), classes).p == pytest.approx(judged, abs=0.04)
+
+
+def test_two_runs_compared_twice_differ_by_the_same_interval():
+    draw = np.random.default_rng(11)
+    one, classes = correlated(draw)
+    other, _ = correlated(draw)
+    found = [paired(answers(one), answers(other), classes) for _ in range(2)]
+    assert found[0] == found[1] == paired(answers(one), answers(other), classes, seed=0)
 
 
 def test_the_same_answers_do_not_differ():

@@ -13,7 +13,7 @@ from dml_bench import environment as environments
 from dml_bench.errors import RunError, StoreError
 from dml_bench.results import finished_runs, read_records, read_result
 from dml_bench.store import Run, atomic_write, environment
-from dml_bench.types import Embeddings, Ranking, Recipe, RunResult
+from dml_bench.types import Embeddings, Firsts, Ranking, Recipe, RunResult
 
 RECIPE = Recipe(
     dataset="glyphs",
@@ -299,9 +299,50 @@ def test_a_ranking_comes_back_with_its_labels(tmp_path):
         assert saved["ids"].dtype == np.int32
     back = run.load_neighbours()
     assert back.leave_one_out
-    assert back.ids.dtype == np.int64
+    assert back.ids.dtype == np.int32
     assert np.array_equal(back.ids, ids)
     assert np.array_equal(back.query_labels, query.labels)
+
+
+def test_where_the_first_right_items_stand_comes_back_with_a_ranking(tmp_path):
+    run, query = Run(tmp_path, RECIPE), unit(3)
+    firsts = Firsts(*np.arange(12).reshape(4, 3))
+    ids, scores = np.array([[1], [0], [0]]), np.zeros((3, 1), np.float32)
+    run.save_embeddings(query)
+    for kept in (firsts, None):
+        run.save_neighbours(Ranking(ids, scores, query.labels, query.labels, True, kept))
+        back = run.load_neighbours()
+        assert (back.firsts is None) == (kept is None)
+    run.save_neighbours(Ranking(ids, scores, query.labels, query.labels, True, firsts))
+    for name, values in vars(run.load_neighbours().firsts).items():
+        assert values.tolist() == getattr(firsts, name).tolist()
+    with np.load(run.folder / "neighbours.npz") as saved:
+        torn = {name: saved[name] for name in saved.files if name != "above"}
+    np.savez(run.folder / "neighbours.npz", **torn)
+    with pytest.raises(StoreError, match="places of other than 3 queries"):
+        run.load_neighbours()
+
+
+def test_neighbours_as_they_were_stored_before_are_read(tmp_path):
+    run, query = Run(tmp_path, RECIPE), unit(3)
+    ids = np.array([[1, 2], [0, 2], [1, 0]], np.int64)
+    run.save_embeddings(query)
+    np.savez(run.folder / "neighbours.npz", ids=ids, scores=np.zeros((3, 2), np.float32))
+    back = run.load_neighbours()
+    assert np.array_equal(back.ids, ids)
+    assert back.firsts is None
+    np.savez(run.folder / "neighbours.npz", ids=ids / 2, scores=np.zeros((3, 2), np.float32))
+    with pytest.raises(StoreError, match=r"neighbours\.npz: expected what this run saved"):
+        run.load_neighbours()
+
+
+def test_neighbours_take_less_room_than_their_numbers(tmp_path):
+    run, query = Run(tmp_path, RECIPE), unit(400)
+    ids = np.random.default_rng(0).integers(0, 400, (400, 60))
+    run.save_neighbours(
+        Ranking(ids, np.ones((400, 60), np.float32), query.labels, query.labels, False)
+    )
+    assert (run.folder / "neighbours.npz").stat().st_size < ids.size * 4
 
 
 def test_neighbours_of_other_embeddings_are_refused(tmp_path):

@@ -11,6 +11,7 @@ from dml_bench.errors import RecipeError
 from dml_bench.methods.byol import Method as Byol
 from dml_bench.methods.invaspread import Method as InvaSpread
 from dml_bench.methods.simclr import Method as SimCLR
+from dml_bench.methods.sprint import Method as Sprint
 from dml_bench.methods.triplet import Method as Triplet
 from dml_bench.methods.triplet_hard import Method as TripletHard
 from dml_bench.types import Batch
@@ -246,3 +247,17 @@ def test_a_value_that_means_nothing_is_refused_in_one_line(make, chosen):
     (name,) = chosen
     with pytest.raises(RecipeError, match=f"^option {name}: expected .*, found [^\n]*$"):
         make(**chosen)
+
+
+def test_sprint_is_the_spread_with_gradient_on_both_sides_over_all_pairs_of_views():
+    views = unit(3, B, D)
+    alone = InvaSpread(n_items=B, temperature=0.2, detach_keys="no")
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    agree(
+        Sprint(views=3),
+        lambda v: sum(alone.loss(v[list(pair)], batch()) for pair in pairs) / 3,
+        views,
+    )
+    assert Sprint(views=3).views == 3
+    with pytest.raises(RecipeError, match="option views: expected 2 or more, found 1"):
+        Sprint(views=1)

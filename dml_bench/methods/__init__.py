@@ -60,6 +60,7 @@ METHODS = Methods(
     "moco",
     "byol",
     "stml",
+    "sprint",
     # labels
     "triplet_semihard",
     "contrastive",

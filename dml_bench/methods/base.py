@@ -53,12 +53,14 @@ class BaseMethod(nn.Module):
 
     supervision: ClassVar[str] = "unsupervised"
     """"none" (no training at all), "unsupervised" or "supervised" (sees labels)."""
-    views: ClassVar[int] = 2
+    views: int = 2
     """V, how many augmented views of an image a step sees."""
     defaults: ClassVar[Mapping[str, Any]] = {}
     """Recipe fields in which the method differs from the protocol's."""
     uses_features: ClassVar[bool] = False
     """Whether the loss reads `batch.features`."""
+    uses_images: ClassVar[bool] = False
+    """Whether the loss reads `batch.images`; several processes have them brought together then."""
     teacher_trains: ClassVar[bool] = True
     """Whether the teacher's batch norm counts with the batch; see `teacher.Teacher`."""
     teacher_keep: float | None = None

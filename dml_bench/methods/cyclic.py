@@ -109,7 +109,7 @@ class Method(BaseMethod):
             RecipeError: no image lies on a cycle.
         """
         items = Embeddings(features, np.zeros(len(features), np.int64))
-        ids = rank(items, items, min(self.neighbours, len(items) - 1)).ids
+        ids = rank(items, items, min(self.neighbours, len(items) - 1)).ids.astype(np.int64)
         near = cyclic(ids, self.length, self.near.shape[1])
         if (near == NOBODY).all():
             raise RecipeError(

@@ -12,4 +12,10 @@ class Method(BaseMethod):
     """Pretrained weights and no training."""
 
     supervision = "none"
-    defaults = {"epochs": 0, "augmentation": "none", "validation": 0.0}  # noqa: RUF012
+    defaults = {  # noqa: RUF012
+        "epochs": 0,
+        "augmentation": "none",
+        "validation": 0.0,
+        "batch_norm": "train",
+        "trained": "all",
+    }

@@ -70,7 +70,7 @@ class Method(BaseMethod):
             return
         found = network.features().cpu().numpy()
         known = Embeddings(found, np.zeros(len(found), np.int64))
-        nearest = torch.from_numpy(rank(known, known, 1).ids[:, 0])
+        nearest = torch.from_numpy(rank(known, known, 1).ids[:, 0].astype(np.int64))
         stands_in = torch.from_numpy(draws.table(seed, epoch, "neighbour", nearest.shape) < 0.5)
         itself = torch.arange(len(nearest))
         self.second.copy_(torch.where(stands_in, nearest, itself))

@@ -172,7 +172,7 @@ def pools(
         (N, positives) int64 and float32, (N, pool) int64; -1 and 0 where a pool ends.
     """
     n, k_far = len(items), min(-(-len(items) // 2), negatives)
-    straight = rank(items, items, min(max(positives, k_far), n - 1)).ids
+    straight = rank(items, items, min(max(positives, k_far), n - 1)).ids.astype(np.int64)
     laplacian = sparse.csr_array(sparse.eye_array(n) - alpha * transition(items, neighbours))
     near = np.full((n, positives), NOBODY)
     weights = np.zeros((n, positives), np.float32)

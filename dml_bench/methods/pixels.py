@@ -18,4 +18,6 @@ class Method(BaseMethod):
         "epochs": 0,
         "augmentation": "none",
         "validation": 0.0,
+        "batch_norm": "train",
+        "trained": "all",
     }

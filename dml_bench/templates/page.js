@@ -58,6 +58,7 @@ function filter(part) {
 function show(table, at, shown) {
   for (const row of table.rows) row.cells[at].classList.toggle("off", !shown);
 }
+const narrow = matchMedia("(max-width: 720px)").matches; // then what was reached stands first
 for (const table of all(".results")) {
   const part = table.closest(".part");
   for (const head of all("th", table)) {
@@ -66,6 +67,7 @@ for (const table of all(".results")) {
   part.querySelector(".filter").addEventListener("input", () => filter(part));
   for (const choice of all(".choice", part)) choice.addEventListener("change", () => filter(part));
   for (const box of all(".columns input", part)) {
+    if (narrow && "setup" in box.dataset) box.checked = false;
     const apply = () => show(table, Number(box.dataset.at), box.checked);
     box.addEventListener("change", apply);
     apply();
@@ -82,6 +84,17 @@ document.addEventListener("keydown", (event) => {
     open.querySelector("summary").focus();
   }
 });
+
+// --- what is wider than its place fades where there is more of it ---------------------------
+for (const part of all(".scroll")) {
+  const mark = () => {
+    const left = part.scrollWidth - part.clientWidth - part.scrollLeft;
+    part.classList.toggle("more", left > 2);
+  };
+  part.addEventListener("scroll", mark, { passive: true });
+  const watch = new ResizeObserver(mark);
+  for (const seen of [part, ...part.children]) watch.observe(seen);
+}
 
 // --- close-ups: one run at a time ---------------------------------------------------------
 for (const choice of all(".run")) {

@@ -5,16 +5,9 @@ D dimensions, K neighbours kept, R relevant items, S seeds, H and W pixels.
 """
 
 from dml_bench.types.data import NO_LABEL, Batch, Dataset, Images, Split, fingerprint
+from dml_bench.types.found import Clustering, Firsts, PerQuery, Ranking, Rows
 from dml_bench.types.recipe import Recipe, RunResult
-from dml_bench.types.vectors import (
-    Clustering,
-    Embeddings,
-    Floats,
-    Ints,
-    PerQuery,
-    Ranking,
-    unit_rows,
-)
+from dml_bench.types.vectors import Embeddings, Floats, Ints, unit_rows
 
 __all__ = [
     "NO_LABEL",
@@ -22,12 +15,14 @@ __all__ = [
     "Clustering",
     "Dataset",
     "Embeddings",
+    "Firsts",
     "Floats",
     "Images",
     "Ints",
     "PerQuery",
     "Ranking",
     "Recipe",
+    "Rows",
     "RunResult",
     "Split",
     "fingerprint",

@@ -15,8 +15,12 @@ from dml_bench.plugins import short
 LATER: Mapping[str, Any] = {
     "optimiser": "sgd",
     "validation": 0.0,
+    "share": 1.0,
+    "batch_norm": "train",
+    "trained": "all",
     "backbone_digest": "",
     "method_digest": "",
+    "order": "shuffle",
 }
 """Fields younger than the first published records, and what went without saying before.
 
@@ -35,8 +39,9 @@ class Recipe:
             ("FILE.py:function", "hub:FOLDER:entrypoint").
         weights: "none", "imagenet", or the path of a weights file.
         weights_digest: SHA-256 of that file, empty where there is none.
-        head: "linear" or "none" (the backbone's own features).
-        dim: D; with head "none" it is the backbone's width.
+        head: "linear", "none" (the backbone's own features), or "projection" (of two layers, trained
+            with and then thrown away: the features are what is asked).
+        dim: D, the length of what a loss sees; with head "none" it is the backbone's width.
         fit: how an image becomes `resize` pixels square: "squash" or "centre" (shorter side, then
             centre crop).
         resize: pixels; 0 keeps the images as they are.
@@ -48,7 +53,8 @@ class Recipe:
         epochs: passes over the training split.
         optimiser: "sgd" (with momentum), "adam" or "adamw" (with the momentum as beta 1).
         lr, momentum, weight_decay: of the optimiser.
-        schedule: a name of `optimisation.SCHEDULES`, or "steps:120=0.1,160=0.01".
+        schedule: a name of `optimisation.SCHEDULES`, "cosine", "warmup:0.1", or
+            "steps:120=0.1,160=0.01".
         precision: "fp32" or "bf16".
         monitor: "none", or a metric that the curve shows after each epoch.
         seed: decides every draw.
@@ -56,7 +62,17 @@ class Recipe:
             images) that are held out of training, and asked the `monitor` after each epoch; which
             ones, the seed decides. Labels say what a class is: with a share above 0 they decide
             which images even an unsupervised method is trained on, and nothing else of it.
+        share: of the training images that a run has at all, the same ones for everybody
+            (`data.share`); where the classes are seen, of what is searched as well.
+        batch_norm: "train" (a step counts with its batch, whatever number of processes shares it,
+            and moves the running statistics), "frozen" (those of the weights count, and stay; scale
+            and shift are learned still), or "local:2" (each of 2 processes counts with its own part
+            of the batch; `norms`).
+        trained: "all", or "head": then the backbone stays as its weights have it, and works as in
+            evaluation.
         backbone_digest, method_digest: SHA-256 of the user's own code; empty for what is ours.
+        order: "shuffle" (all images), or "shards:K": the shards are shuffled, then the images of K
+            shards at a time (`draws.block_order`); such a dataset is trained on without a pack.
         options: the method's own.
         expect: published metrics to stand beside ours, as fractions; not in the key.
         source: where `expect` was published; not in the key.
@@ -87,8 +103,12 @@ class Recipe:
     monitor: str
     seed: int
     validation: float = 0.0
+    share: float = 1.0
+    batch_norm: str = "train"
+    trained: str = "all"
     backbone_digest: str = ""
     method_digest: str = ""
+    order: str = "shuffle"
     options: Mapping[str, Any] = field(default_factory=dict)
     expect: Mapping[str, float] = field(default_factory=dict, compare=False)
     source: str = field(default="", compare=False)
@@ -164,6 +184,13 @@ class RunResult:
         end: SHA-256 of the weights that embedded the images; empty in records from before.
         intervals: name -> [low, high] of each metric that is a mean over queries, at 95 %: this one
             run's, over its classes (`statistics.bootstrap`); empty in records from before.
+        spread: name -> how the test vectors lie, which is no fraction (`spread.DISTANCES`); empty
+            in records from before.
+        files: fingerprint of how many bytes each image file takes that the run looked at; empty
+            for images in no files of their own, and in records from before.
+        ties: name -> what the order of exactly equal scores could make of each Recall@K, with the
+            fields of `ties.RecallTies`; empty where it could change none, and in records from
+            before.
 
     Raises:
         RunError: a metric that is not finite.
@@ -183,8 +210,11 @@ class RunResult:
     start: str = ""
     end: str = ""
     intervals: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    spread: Mapping[str, float] = field(default_factory=dict)
+    files: str = ""
+    ties: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, value in self.metrics.items():
+        for name, value in {**self.metrics, **self.spread}.items():
             if not math.isfinite(value):
                 raise RunError(f"{self.recipe.key}: {name} is {value}, expected a finite number")

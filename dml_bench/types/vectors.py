@@ -1,17 +1,17 @@
-"""Vectors and what is found among them: Embeddings, Ranking, Clustering."""
+"""Embeddings: unit vectors, their labels and ids, checked when they are made."""
 
-import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dml_bench.errors import EmbeddingsError, MetricError
+from dml_bench.errors import EmbeddingsError
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
+
+ROOM = 1 << 20  # numbers that are looked at at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,29 +60,55 @@ class Embeddings:
 def unit_rows(vectors: npt.NDArray[Any]) -> Floats:
     """Return (N, D) float32 rows of length 1; refuse NaN, infinity and zero rows.
 
-    Rows that are float32 and of length 1 already (to 1e-6) come back as they are.
+    Rows that are float32 and of length 1 already (to 1e-6) come back as they are: if all are, and
+    one stands behind the other, the array itself, with the memory or the file that it is in.
     """
+    plain = vectors.dtype == np.float32 and vectors.flags.c_contiguous
+    made = None if plain else np.empty(vectors.shape, np.float32)
+    bad, zero = [], []
+    step = max(1, ROOM // vectors.shape[1])
+    for start in range(0, len(vectors), step):
+        rows = vectors[start : start + step]
+        unit, wrong, nought = _unit(rows)
+        bad.extend((start + wrong).tolist())
+        zero.extend((start + nought).tolist())
+        if made is None and not (bad or zero or np.array_equal(unit, rows)):
+            made = vectors.copy()
+        if made is not None:
+            made[start : start + step] = unit
+    _refuse(bad, zero)
+    return vectors if made is None else made
+
+
+def _unit(vectors: npt.NDArray[Any]) -> tuple[Floats, Ints, Ints]:
+    """Return float32 rows of length 1, and which rows are not finite, and which are zero."""
     wide = vectors.astype(np.float64, order="C")  # another order would sum in another order
     bad = np.flatnonzero(~np.isfinite(wide).all(axis=1))
-    if len(bad):
-        raise EmbeddingsError(
-            f"expected finite vectors, found NaN or infinity in {len(bad)} rows (first: row"
-            f" {bad[0]}); mend the model or leave those rows out"
-        )
+    wide[bad] = 1  # refused, all of them together
     largest = np.abs(wide).max(axis=1, keepdims=True)
     zero = np.flatnonzero(largest == 0)
-    if len(zero):
-        raise EmbeddingsError(
-            f"expected vectors with a direction, found {len(zero)} zero rows (first: row"
-            f" {zero[0]}); mend the model or leave those rows out"
-        )
+    largest[zero] = 1
     scaled = wide / largest  # squares of the largest or smallest doubles leave their range
     lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
+    lengths[zero] = 1
     unit = np.ascontiguousarray(scaled / lengths, dtype=np.float32)
     if vectors.dtype.newbyteorder("=") == np.float32:
         kept = np.abs(lengths * largest - 1) < 1e-6
         np.copyto(unit, vectors, where=kept)
-    return unit
+    return unit, bad, zero
+
+
+def _refuse(bad: list[int], zero: list[int]) -> None:
+    if bad:
+        raise EmbeddingsError(
+            f"expected finite vectors, found NaN or infinity in {len(bad)} rows (first: row"
+            f" {bad[0]}); mend the model or leave those rows out"
+        )
+    if zero:
+        raise EmbeddingsError(
+            f"expected vectors with a direction, found {len(zero)} zero rows (first: row"
+            f" {zero[0]}); mend the model or leave those rows out"
+        )
 
 
 def _numbered(labels: npt.NDArray[Any]) -> Ints:
@@ -109,85 +135,3 @@ def _unique(ids: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
     if len(np.unique(ids)) != n:
         raise EmbeddingsError(f"expected {n} different ids, found {len(np.unique(ids))}")
     return ids
-
-
-@dataclass(frozen=True, eq=False)
-class Ranking:
-    """Each query's nearest gallery items, itself excluded. Built by `neighbours.rank`.
-
-    Args:
-        ids: (Q, K) int64 rows of the gallery, nearest first; never the query itself.
-        scores: (Q, K) float32 cosine.
-        query_labels: (Q,) int64.
-        gallery_labels: (G,) int64.
-        leave_one_out: the queries are the gallery: row q of both is the same image.
-    """
-
-    ids: Ints
-    scores: Floats
-    query_labels: Ints
-    gallery_labels: Ints
-    leave_one_out: bool
-
-    @property
-    def depth(self) -> int:
-        """K, the neighbours kept."""
-        return int(self.ids.shape[1])
-
-    @cached_property
-    def hits(self) -> npt.NDArray[np.bool_]:
-        """(Q, K): whether a neighbour is of the query's class."""
-        found: npt.NDArray[np.bool_] = self.gallery_labels[self.ids] == self.query_labels[:, None]
-        return found
-
-    @cached_property
-    def n_relevant(self) -> Ints:
-        """(Q,): R, how many gallery items are of the query's class, itself not counted."""
-        classes, counts = np.unique(self.gallery_labels, return_counts=True)
-        at = np.minimum(np.searchsorted(classes, self.query_labels), len(classes) - 1)
-        found = np.where(classes[at] == self.query_labels, counts[at], 0)
-        return found.astype(np.int64) - int(self.leave_one_out)
-
-
-@dataclass(frozen=True, eq=False)
-class PerQuery:
-    """A metric before its mean is taken: what each query answered.
-
-    Args:
-        values: (Q,) float64, 0 to 1.
-        counted: (Q,) whether a query has a right answer, and so a place in the mean.
-
-    Example:
-        >>> PerQuery(np.array([1.0, 0.5, 0.0]), np.array([True, True, False])).mean()
-        0.75
-    """
-
-    values: npt.NDArray[np.float64]
-    counted: npt.NDArray[np.bool_]
-
-    def mean(self) -> float:
-        """Return the mean over the queries that count, rounded once: in any order the same bits.
-
-        Raises:
-            MetricError: no query counts.
-        """
-        kept = self.values[self.counted]
-        if not len(kept):
-            raise MetricError(
-                "expected a query with another image of its class, found none in"
-                f" {len(self.values)}; check the labels"
-            )
-        return math.fsum(kept) / len(kept)
-
-
-@dataclass(frozen=True, eq=False)
-class Clustering:
-    """What k-means made of a gallery, once a seed.
-
-    Args:
-        assignments: (S, N) int64, the cluster of each image in each of S repetitions.
-        labels: (N,) int64, the classes.
-    """
-
-    assignments: Ints
-    labels: Ints

@@ -1,0 +1,184 @@
+"""What a process does that a run was handed to: it makes the run, and says how it stands.
+
+Three ends are no last word. A signal that wants the machine back (SIGUSR1, SIGUSR2): the state is
+saved, and the run goes back into the queue. SIGTERM: the state is saved, and who sent it ends the
+process. A fault that may not come again: the process ends with `AGAIN`, and is begun again.
+"""
+
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from dml_bench import bench
+from dml_bench.environment import device_of
+from dml_bench.errors import BenchError, RunError, Stopped
+from dml_bench.loggers import logger_of
+from dml_bench.notes import Note, last_line
+from dml_bench.runner import Entry, Resolver, failure_of
+from dml_bench.terminal import say
+
+AGAIN = 75
+"""The exit status of a process that is to be begun again."""
+PATIENCE = 600.0
+"""Seconds that a process which was told to end waits for its end: who puts a job that it ended
+back in the queue does not do so with one that left by itself."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run, and where it is made; called in the process that makes it.
+
+    Args:
+        entry: what is asked for.
+        note: the name of its `Note`.
+        data_root: where the datasets are.
+        results: the root of all results.
+        device: "auto", "cpu" or "cuda", on the machine where it is made.
+        logger: who else is told of its epochs.
+        retries: how often it may fail, or be killed, and is begun again.
+        waits: whether who sends SIGTERM ends the process, and perhaps begins it again.
+    """
+
+    entry: Entry
+    note: str
+    data_root: Path
+    results: Path
+    device: str
+    logger: str
+    retries: int
+    waits: bool
+
+    def __call__(self) -> None:
+        """Make the run, and note how it stands.
+
+        Raises:
+            SystemExit: it is not made; the status is `AGAIN` if it is to be tried again.
+        """
+        note = Note(self.results, self.note)
+        before = note.state
+        killed = before.get("state") == "running"
+        attempt = _Attempt(self, note, int(before.get("failures", 0)) + killed)
+        if killed:
+            attempt.failed(f"killed: {last_line(Path(note.submitted.get('log', '')))}")
+        attempt.make()
+
+    def checkpoint(self, *_: Any, **__: Any) -> Any:
+        """Return what submitit is to call when the job comes out of the queue again: the same."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+
+class _Attempt:
+    """One process's work on a job.
+
+    Args:
+        job: what is made.
+        note: where it says how it stands.
+        failures: of the attempts before, those that failed or were killed.
+    """
+
+    def __init__(self, job: Job, note: Note, failures: int) -> None:
+        self.job, self.note, self.failures = job, note, failures
+        self.requeue = _submitits()
+        self.leaving = False  # it is back in the queue already, and this process ends
+
+    def make(self) -> None:
+        """Make the run; what stops it is noted."""
+        for number in _wanting_back():
+            signal.signal(number, self._give_way)
+        signal.signal(signal.SIGTERM, self._told_to_end)
+        self._say("running")
+        try:
+            key = self._run()
+        except Stopped as stopped:
+            self._stopped(stopped.number)
+        except (BenchError, RunError) as error:  # the next time, too
+            failure = failure_of(self.job.entry, error)
+            self._end(failure.line, failure.status)
+        except KeyboardInterrupt:
+            self._say("stopped", "stopped; the same command goes on where it was")
+            raise
+        except Exception as error:
+            self.failures += 1
+            self.failed(failure_of(self.job.entry, error).line)
+            sys.exit(AGAIN)
+        else:
+            self.note.write("done", key=key)
+
+    def failed(self, line: str) -> None:
+        """Note that an attempt failed; end where it was the last."""
+        if self.failures > self.job.retries:
+            self._end(f"{line} (tried {self.failures} times)")
+        self._say("waiting", f"to be tried again, {self.failures} of {self.job.retries}: {line}")
+
+    def _run(self) -> str:
+        device = device_of(self.job.device)
+        recipe, dataset = Resolver(self.job.data_root, device)(self.job.entry)
+        bench.run(
+            *(recipe, dataset, self.job.results),
+            device=device,
+            say=say,
+            title=self.job.entry.title,
+            wait=-1.0,
+            logger=logger_of(self.job.logger, self.job.results),
+        )
+        return recipe.key
+
+    def _stopped(self, number: int) -> None:
+        if number in _wanting_back():
+            self._give_way(number, None)
+        self._told_to_end(number, None)
+        time.sleep(PATIENCE)
+        sys.exit(128 + number)
+
+    def _give_way(self, number: int, frame: FrameType | None) -> None:
+        """Go back into the queue, as submitit does it; it counts how often the time was up."""
+        from submitit.core.utils import UncompletedJobError
+
+        self.leaving = True
+        self._say("waiting", f"put back in the queue by {signal.Signals(number).name}")
+        try:
+            self.requeue(_submitits_signal(), frame)
+        except UncompletedJobError:
+            self._end(
+                f"{self.job.entry.name}: its time was up {self.job.retries + 1} times; ask for more"
+                " (--slurm time=...), or for more --retries"
+            )
+
+    def _told_to_end(self, number: int, _frame: FrameType | None) -> None:
+        if self.leaving:
+            return
+        name = signal.Signals(number).name
+        self._say("stopped", f"stopped by {name}; the same command goes on where it was")
+        if not self.job.waits:
+            sys.exit(128 + number)
+
+    def _say(self, state: str, line: str = "") -> None:
+        self.note.write(state, line=line, failures=self.failures)
+        if line:
+            say(line)
+
+    def _end(self, line: str, status: int = 1) -> None:
+        self.note.write("failed", line=line, failures=self.failures, status=status)
+        say(f"not run: {line}")
+        sys.exit(status)
+
+
+def _submitits_signal() -> int:
+    from submitit import JobEnvironment
+
+    return int(getattr(signal, f"SIG{JobEnvironment.USR_SIG}"))
+
+
+def _submitits() -> Any:
+    """Return what submitit set to be called when the machine is wanted back."""
+    return signal.getsignal(_submitits_signal())
+
+
+def _wanting_back() -> set[int]:
+    return {signal.SIGUSR1, signal.SIGUSR2, _submitits_signal()}

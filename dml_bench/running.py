@@ -1,0 +1,164 @@
+"""`run`: the missing runs of suites, made here or handed over; where they stand; an end of them."""
+
+import argparse
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+
+from dml_bench import allocation, dist, runner, slurm, suites, typeset
+from dml_bench.actions import write_all
+from dml_bench.environment import device_of
+from dml_bench.errors import RecipeError
+from dml_bench.executors import EXECUTORS, Executor, Local, Slurm
+from dml_bench.handover import Place, Work
+from dml_bench.loggers import logger_of
+from dml_bench.notes import Standing, all_notes
+from dml_bench.registry import unknown
+from dml_bench.runner import Failure
+from dml_bench.terminal import said, say, show_runs
+from dml_bench.types import RunResult
+
+RETRIES = 3
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make the missing runs of suites and print their tables; or say where they stand."""
+    _refuse_contradictions(args)
+    if args.status:
+        return _show(args)
+    if args.cancel:
+        return _cancel(args)
+    if args.executor == "process":
+        device = device_of(args.device)
+        over = said(args, {})
+        asked = runner.load(args.suite, over)
+        return _tables(args, asked, (_here(args, suite, over, device) for suite in asked))
+    return _elsewhere(args)
+
+
+def _refuse_contradictions(args: argparse.Namespace) -> None:
+    if args.executor not in EXECUTORS:
+        raise unknown("executor", args.executor, EXECUTORS)
+    if args.status and args.cancel:
+        raise RecipeError("run: expected --status or --cancel, found both; leave one out")
+    if not args.suite and not args.status:
+        raise RecipeError("run: expected suite, found none; see dml-bench list suites")
+    for option, given in {"--slurm": args.slurm, "--detach": args.detach}.items():
+        if given and args.executor != "slurm":
+            raise RecipeError(f"{option}: expected it with --executor slurm, found {args.executor}")
+    if args.retries is not None and args.executor == "process":
+        raise RecipeError("--retries: expected it with --executor local or slurm, found process")
+    if args.retries is not None and args.retries < 0:
+        raise RecipeError(f"--retries: expected 0 or more, found {args.retries}")
+
+
+Made = tuple[list[RunResult], list[Failure]]
+
+
+def _here(
+    args: argparse.Namespace, suite: suites.Suite, over: dict[str, object], device: str
+) -> Made:
+    return runner.run_suite(
+        suite,
+        over,
+        data_root=args.data_root,
+        results=args.results,
+        device=device,
+        say=say,
+        logger=logger_of(args.logger, args.results),
+    )
+
+
+def _tables(
+    args: argparse.Namespace, asked: Sequence[suites.Suite], outcomes: Iterable[Made]
+) -> int:
+    """Print the table of each suite as it is made, then write those of all runs."""
+    failures: list[Failure] = []
+    for suite, (made, failed) in zip(asked, outcomes, strict=True):
+        failures += failed
+        say(f"\n{suite.title}")
+        show_runs(made, ["table"], published=suite.name.startswith("paper"))
+    dist.first(lambda: write_all(args))
+    if failures:
+        n_runs = sum(len(suite.runs) for suite in asked)
+        say(f"{len(failures)} of {n_runs} runs were not made; the lines 'not run:' above say why")
+    return max((failure.status for failure in failures), default=0)
+
+
+def _elsewhere(args: argparse.Namespace) -> int:
+    """Hand the runs over, wait for them, and print their tables; do not wait if told so."""
+    executor = _executor(args)
+    logger_of(args.logger, args.results)  # an unknown one shows here
+    asked = _suites(args)
+    work = [(suite, Work(suite, said(args, {}), _place(args), say)) for suite in asked]
+    for suite, each in work:
+        for failure in each.failed:
+            say(f"not run: {failure.line}")
+        n = each.submit(executor)
+        say(f"{suite.name}: {n} of {len(suite.runs)} runs handed to {executor.name}")
+    if args.detach:
+        say(f"not waited for; {executor.leave()}")
+        return max((failure.status for _, each in work for failure in each.failed), default=0)
+    try:
+        return _tables(args, asked, (_waited(each, executor) for _, each in work))
+    except KeyboardInterrupt:
+        say(executor.leave())
+        raise
+
+
+def _waited(work: Work, executor: Executor) -> Made:
+    failed = [*work.failed, *work.wait(executor)]
+    return work.results(), failed
+
+
+def _executor(args: argparse.Namespace) -> Executor:
+    folder = args.results.absolute() / "jobs"
+    if args.executor == "local":
+        return Local(folder)
+    return Slurm(folder / "logs", allocation.read(args.slurm), _retries(args))
+
+
+def _retries(args: argparse.Namespace) -> int:
+    return RETRIES if args.retries is None else args.retries
+
+
+def _place(args: argparse.Namespace) -> Place:
+    if args.device != "cuda" or args.executor != "slurm":
+        device_of(args.device)  # a word that means nothing shows here
+    return Place(args.data_root, args.results, args.device, args.logger, _retries(args))
+
+
+def _suites(args: argparse.Namespace) -> list[suites.Suite]:
+    return runner.load(args.suite, said(args, {}))
+
+
+def _show(args: argparse.Namespace) -> int:
+    """Print where each run of the suites stands; of all that were handed over, if none is named."""
+    asked = [Work(suite, said(args, {}), _place(args), say) for suite in _suites(args)]
+    queue = slurm.queued()
+    if asked:
+        found = [each for work in asked for each in work.standings(queue)]
+        found += [Standing(f.line, "failed") for work in asked for f in work.failed]
+    else:
+        found = [
+            note.standing(note.submitted.get("run", note.name), queue)
+            for note in all_notes(args.results)
+        ]
+    rows = [[each.run, each.state, each.job, each.why] for each in found]
+    typeset.show(typeset.Grid(["run", "state", "job", "why"], rows), Console(), "runs")
+    return 0
+
+
+def _cancel(args: argparse.Namespace) -> int:
+    """End the jobs of the suites that wait or run."""
+    slurm.require()
+    work = [Work(suite, said(args, {}), _place(args), say) for suite in _suites(args)]
+    notes = [each.note(entry) for each in work for entry in each.entries]
+    queue = slurm.queued() or {}
+    ended = {job: note for note in notes if (job := str(note.submitted.get("job", ""))) in queue}
+    if ended:
+        slurm.cancel([*ended])
+        for note in ended.values():
+            note.withdraw()
+    say(f"{len(ended)} jobs cancelled" + (f": {', '.join(ended)}" if ended else ""))
+    return 0

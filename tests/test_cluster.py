@@ -1,0 +1,330 @@
+"""A suite handed to others: to processes of their own, or to Slurm (here a stand-in of it)."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from scheduler import states, with_scheduler, write_suite
+
+from dml_bench.cli import main
+from dml_bench.errors import RecipeError, RunError
+from dml_bench.job import AGAIN, Job
+from dml_bench.notes import Note
+from dml_bench.results import finished_runs
+from dml_bench.runner import Entry
+
+pytest.importorskip("submitit", reason="needs the extra cluster")
+FIELDS = {"dataset": "shapes_unseen", "method": "random", "seed": 0}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    root = tmp_path_factory.mktemp("cluster")
+    write_suite(root)
+    return root
+
+
+@pytest.fixture
+def slurm(monkeypatch, tmp_path):
+    return with_scheduler(monkeypatch, tmp_path / "slurm")
+
+
+@pytest.fixture
+def command(place, tmp_path, monkeypatch):
+    """A command about the suite, with results of this test; returns the exit status."""
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+    def call(*words):
+        return main([*words_of(place, tmp_path / "results"), *words])
+
+    return call
+
+
+def words_of(place, results):
+    words = ["run", place / "shapes.toml", "--data-root", place / "data", "--results", results]
+    return [str(word) for word in words]
+
+
+def numbers(results):
+    """What a table is made of, and the vectors behind it, by key."""
+    found = {}
+    for result in finished_runs(results):
+        with np.load(results / "runs" / result.recipe.key / "embeddings.npz") as saved:
+            vectors = saved["vectors"].tobytes()
+        found[result.recipe.key] = dict(result.metrics), vectors
+    return found
+
+
+# --- processes of their own ------------------------------------------------------------------
+
+
+def table(text):
+    """The lines of a suite's table."""
+    return [line for line in text.splitlines() if re.match(r"\w+ +\w+ +\d", line)]
+
+
+@pytest.mark.slow
+def test_processes_of_their_own_end_in_the_same_table(command, place, tmp_path, capfd):
+    assert command("--executor", "local") == 0
+    apart = capfd.readouterr()
+    assert "3 of 3 runs handed to local" in apart.err
+    assert main(words_of(place, tmp_path / "here")) == 0
+    assert table(capfd.readouterr().out) == table(apart.out) != []
+    assert numbers(tmp_path / "results") == numbers(tmp_path / "here")
+    assert command("--executor", "local") == 0
+    assert "0 of 3 runs handed to local" in capfd.readouterr().err
+
+
+@pytest.fixture
+def long_suite(place, tmp_path):
+    """One run that takes a while; in a process that waits for it."""
+    text = (place / "shapes.toml").read_text().partition("[[run]]")[0]
+    path = tmp_path / "long.toml"
+    path.write_text(text + '[[run]]\nmethod = "invaspread"\nepochs = 80\n')
+    words = [sys.executable, "-m", "dml_bench", "run", str(path), "--executor", "local"]
+    words += ["--data-root", str(place / "data"), "--results", str(tmp_path / "results")]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with (tmp_path / "log.txt").open("w") as log:
+        process = subprocess.Popen(words, env=env, stdout=log, stderr=log)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def wait_for(what, seconds=200):
+    """Wait until something is true, and return it."""
+    for _ in range(10 * seconds):
+        if found := what():
+            return found
+        time.sleep(0.1)
+    raise AssertionError("it never came")
+
+
+def training(results):
+    """The run that has ended an epoch, if one has: its note."""
+    (state,) = [*states(results).values()] or [{}]
+    curves = [path for path in results.glob("runs/*/curve.jsonl") if path.read_text()]
+    return state if curves and state.get("state") == "running" else None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(signal.SIGUSR1, "put back in the queue by SIGUSR1"), (signal.SIGKILL, "1 of 3: killed")],
+)
+def test_a_run_that_is_signalled_goes_on_and_ends_in_the_same_bits(
+    long_suite, place, tmp_path, number, said
+):
+    results = tmp_path / "results"
+    os.kill(wait_for(lambda: training(results))["pid"], number)
+    assert long_suite.wait(timeout=400) == 0, (tmp_path / "log.txt").read_text()
+    words = "".join(path.read_text() for path in results.glob("jobs/*/*_log.out"))
+    assert said in words
+    if number == signal.SIGUSR1:
+        assert "going on at epoch" in words
+    (made,) = finished_runs(results)
+    assert main([*words_of(place, tmp_path / "here"), "--set", "epochs=80"]) == 0
+    assert numbers(results)[made.recipe.key] == numbers(tmp_path / "here")[made.recipe.key]
+
+
+# --- what a job says of itself ---------------------------------------------------------------
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    """A job whose run does what it is told; returns how it stands, and its exit status."""
+    kept = {number: signal.getsignal(number) for number in signal.valid_signals() - {9, 19}}
+    monkeypatch.setenv("SUBMITIT_EXECUTOR", "local")
+    entry = Entry({**FIELDS}, "", 0, 1)
+    made = Job(entry, "a", tmp_path, tmp_path, "cpu", "none", retries=2, waits=False)
+
+    def call(error=None):
+        def does(_attempt):
+            if error is not None:
+                raise error
+            return "the-key"
+
+        monkeypatch.setattr("dml_bench.job._Attempt._run", does)
+        status = 0
+        try:
+            made()
+        except SystemExit as left:
+            status = left.code
+        return Note(tmp_path, "a").state, status
+
+    yield call
+    for number, handler in kept.items():
+        if handler is not None:
+            signal.signal(number, handler)
+
+
+def test_a_fault_is_tried_again_as_often_as_was_said_and_no_more(job):
+    for failures in (1, 2):
+        state, status = job(OSError("the disk is away"))
+        assert (state["state"], state["failures"], status) == ("waiting", failures, AGAIN)
+        assert f"to be tried again, {failures} of 2: shapes_unseen random: OSError" in state["line"]
+    state, status = job(OSError("the disk is away"))
+    assert (state["state"], status) == ("failed", 1)
+    assert "the disk is away" in state["line"]
+    assert state["line"].endswith("(tried 3 times)")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"), [(RecipeError("expected more"), 2), (RunError("no longer finite"), 1)]
+)
+def test_what_would_fail_again_is_not_tried_again(job, error, expected):
+    state, status = job(error)
+    assert (state["state"], state["status"], status) == ("failed", expected, expected)
+    assert str(error) in state["line"]
+
+
+def test_a_run_that_is_killed_each_time_fails_in_the_end(job, tmp_path):
+    log = tmp_path / "log.txt"
+    log.write_text("epoch 1\nout of memory\n\n")
+    Note(tmp_path, "a").hand_over("a run", "slurm", "7_0", log)
+    Note(tmp_path, "a").write("running", failures=2)
+    state, status = job()
+    assert (state["state"], status) == ("failed", 1)
+    assert state["line"] == "killed: out of memory (tried 3 times)"
+
+
+def test_a_run_that_was_put_back_did_not_fail(job, tmp_path):
+    Note(tmp_path, "a").write("waiting", failures=1)
+    state, status = job()
+    assert (state["state"], state["key"], status) == ("done", "the-key", 0)
+
+
+# --- Slurm, as far as it can be had without ----------------------------------------------------
+
+
+def test_slurm_gets_an_array_with_what_was_asked_for(command, slurm):
+    asked = ["partition=gpu", "time=1-12", "cpus=4", "gpus=1", "memory=32G", "at_once=2"]
+    words = [word for each in asked for word in ("--slurm", each)]
+    assert command("--executor", "slurm", "--detach", *words, "--slurm", "setup=module load x") == 0
+    script = slurm.script()
+    for line in (
+        *("--array=0-2%2", "--partition=gpu", "--time=2160", "--cpus-per-task=4", "--requeue"),
+        *("--gpus-per-node=1", "--mem=32GB", "--job-name=dml-bench", "--open-mode=append"),
+    ):
+        assert f"#SBATCH {line}" in script
+    (srun,) = [line for line in script if line.startswith("srun ")]
+    assert "--cpus-per-task=4" in srun
+    assert script.index("module load x") < script.index(srun)
+    assert script[script.index(srun) :][-3:] == [
+        "status=$?",
+        'case $status in 75|134|135|137|139|138|140) scontrol requeue "$SLURM_JOB_ID" ;; esac',
+        "exit $status",
+    ]
+
+
+def standings(capfd):
+    """The table of --status: {run: (state, the rest)}."""
+    lines = capfd.readouterr().out.splitlines()
+    found = [re.split(r" {2,}", line.strip(), maxsplit=2) for line in lines]
+    return {run: (state, *more) for run, state, *more in (f for f in found if len(f) > 1)}
+
+
+def test_the_table_says_where_each_run_stands(command, slurm, tmp_path, capfd):
+    assert command("--executor", "slurm", "--detach") == 0
+    slurm.queue("7_0|PENDING|Priority", "7_1|RUNNING|None")
+    log = tmp_path / "results/jobs/logs/7_2_0_log.out"
+    log.write_text("begun\nslurmstepd: error: Detected 1 oom-kill event\n")
+    capfd.readouterr()
+    assert command("--status") == 0
+    found = standings(capfd)
+    assert found["shapes_unseen chance"] == ("waiting", "7_0  Slurm: Priority")
+    assert found["shapes_unseen invaspread, seed 0"] == ("running", "7_1")
+    state, why = found["shapes_unseen invaspread, seed 1"]
+    assert state == "failed"
+    assert why == "7_2  ended without a word: slurmstepd: error: Detected 1 oom-kill event"
+    assert main(["run", "--status", "--results", str(tmp_path / "results")]) == 0
+    assert standings(capfd) == found
+
+
+def test_a_run_that_nobody_was_asked_to_make_is_missing(command, capfd):
+    assert command("--status") == 0
+    assert standings(capfd)["shapes_unseen chance"] == ("missing",)
+
+
+def test_only_what_is_not_in_the_queue_is_handed_over_again(command, slurm, capfd):
+    assert command("--executor", "slurm", "--detach") == 0
+    slurm.queue("7_0|PENDING|Priority", "7_2|RUNNING|None")
+    assert command("--executor", "slurm", "--detach") == 0
+    assert "1 of 3 runs handed to slurm" in capfd.readouterr().err
+    assert not [line for line in slurm.script() if "--array" in line]
+
+
+def test_nothing_is_handed_over_where_the_queue_does_not_answer(command, slurm, capfd):
+    slurm.silence()
+    assert command("--executor", "slurm", "--detach") == 2
+    assert "expected squeue to say what is in the queue" in capfd.readouterr().err
+    assert not (slurm.home / "script.sh").exists()
+
+
+def test_cancelling_ends_the_jobs_of_the_suite_and_no_others(command, slurm, capfd):
+    assert command("--executor", "slurm", "--detach") == 0
+    slurm.queue("7_0|PENDING|Priority", "7_1|RUNNING|None", "8|RUNNING|None")
+    assert command("--cancel") == 0
+    assert slurm.cancelled() == ["7_0", "7_1"]
+    slurm.queue()
+    capfd.readouterr()
+    assert command("--status") == 0
+    why = standings(capfd)["shapes_unseen chance"][1]
+    assert why == "7_0  cancelled; the same command goes on where it was"
+
+
+def test_what_sbatch_refuses_is_one_line_and_leaves_nothing(command, slurm, tmp_path, capfd):
+    slurm.refuse("sbatch: error: invalid partition specified: nowhere\nsbatch: error: Batch job")
+    assert command("--executor", "slurm", "--slurm", "partition=nowhere") == 2
+    line = capfd.readouterr().err.splitlines()[-1]
+    assert line.startswith("error: --executor slurm: expected sbatch to take the runs, found: ")
+    assert "invalid partition specified: nowhere" in line
+    assert not (tmp_path / "results").exists()
+
+
+def test_without_submitit_one_line_says_what_brings_it(command, slurm, monkeypatch, capfd):
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    for executor in ("slurm", "local"):
+        assert command("--executor", executor) == 2
+        assert capfd.readouterr().err == (
+            "error: expected the package submitit, found none; pip install 'dml_bench[cluster]'\n"
+        )
+
+
+# --- a signal in this process ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_training_that_is_asked_to_stop_saves_its_state_at_the_next_step(
+    place, tmp_path, monkeypatch, capfd, number
+):
+    from dml_bench.engine import Training
+
+    took = []
+    step = Training._take_step
+
+    def asked_in_the_sixth(self, batch):
+        took.append(batch)
+        step(self, batch)
+        if len(took) == 6:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(Training, "_take_step", asked_in_the_sixth)
+    before = signal.getsignal(number)
+    one = ["--set", "epochs=3"]
+    assert main([*words_of(place, tmp_path / "results"), *one]) == 130
+    name = signal.Signals(number).name
+    said = capfd.readouterr().err
+    assert said.splitlines()[-1] == f"stopped by {name}; the same command goes on where it was"
+    assert signal.getsignal(number) is before
+    assert len(took) == 6
+    assert main([*words_of(place, tmp_path / "results"), *one]) == 0
+    assert "going on at epoch 2, step 2" in capfd.readouterr().err
+    assert main([*words_of(place, tmp_path / "whole"), *one]) == 0
+    assert numbers(tmp_path / "results") == numbers(tmp_path / "whole")

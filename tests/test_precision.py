@@ -1,0 +1,73 @@
+"""Whether bfloat16 pays is measured, once a machine."""
+
+import json
+
+import pytest
+import torch
+
+from dml_bench import precision
+
+
+@pytest.fixture
+def memory(tmp_path, monkeypatch):
+    """Ask anew, and remember in a folder of the test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    precision.fast_at_bf16.cache_clear()
+    yield tmp_path / "dml_bench" / "bf16.json"
+    precision.fast_at_bf16.cache_clear()
+
+
+def able(monkeypatch, gains):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    monkeypatch.setattr(precision, "gain", lambda: gains.pop(0))
+
+
+@pytest.mark.parametrize(("gain", "pays"), [(2.5, True), (1.2, True), (1.1, False), (0.4, False)])
+def test_it_pays_where_a_step_is_so_much_faster(memory, monkeypatch, gain, pays):
+    able(monkeypatch, [gain])
+    assert precision.fast_at_bf16("cpu") is pays
+
+
+def test_a_busy_moment_later_changes_nothing(memory, monkeypatch):
+    able(monkeypatch, [2.5, 0.4])
+    assert precision.fast_at_bf16("cpu")
+    precision.fast_at_bf16.cache_clear()
+    assert precision.fast_at_bf16("cpu")
+    assert list(json.loads(memory.read_text()).values()) == [2.5]
+
+
+@pytest.mark.parametrize("torn", ["", "[]", '{"a": 1.0}', '{"', "\0"])
+def test_a_torn_memory_is_asked_anew(memory, monkeypatch, torn):
+    memory.parent.mkdir()
+    memory.write_text(torn)
+    able(monkeypatch, [2.5])
+    assert precision.fast_at_bf16("cpu")
+    assert 2.5 in json.loads(memory.read_text()).values()
+
+
+def test_a_home_that_cannot_be_written_is_no_error(memory, monkeypatch):
+    memory.parent.write_text("a file where a folder should be")
+    able(monkeypatch, [2.5])
+    assert precision.fast_at_bf16("cpu")
+
+
+def test_without_a_home_there_is_still_an_answer(memory, monkeypatch, tmp_path):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(precision.Path, "home", lambda: (_ for _ in ()).throw(RuntimeError))
+    monkeypatch.setattr(precision.tempfile, "gettempdir", lambda: str(tmp_path))
+    able(monkeypatch, [2.5])
+    assert precision.fast_at_bf16("cpu")
+    assert memory.exists()
+
+
+def test_a_processor_without_the_instructions_is_not_asked(memory, monkeypatch):
+    able(monkeypatch, [])
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    assert precision.fast_at_bf16("cpu") is False
+
+
+def test_the_gain_leaves_threads_and_draws_as_they_were():
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    assert 0.01 < precision.gain() < 100
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.get_rng_state(), state)

@@ -1,0 +1,155 @@
+"""The commands under torchrun: one result, one voice, and what becomes of a process that dies."""
+
+import json
+from itertools import count
+
+import pytest
+from children import numbers
+from test_whole_path import SMALL, write_dataset
+from torchruns import torchrun
+
+from dml_bench.cli import main
+
+DYING = """
+import os
+import signal
+from pathlib import Path
+
+from dml_bench.methods.moco import Method as MoCo
+
+
+class Method(MoCo):
+    def after_step(self, vectors, batch):
+        super().after_step(vectors, batch)
+        self.taken = getattr(self, "taken", 0) + 1
+        mark = Path(os.environ["MARK"])
+        if self.taken == {step} and os.environ.get("RANK") == "{rank}" and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+SUITE = """
+title = "Two that can be made, and one that cannot"
+
+[defaults]
+dataset = "shapes_unseen"
+backbone = "conv4"
+weights = "none"
+resize = 16
+crop = 16
+batch = 16
+dim = 16
+augmentation = "affine"
+epochs = 1
+precision = "fp32"
+
+[[run]]
+method = "simclr"
+
+[[run]]
+method = "simclr"
+batch = 15
+
+[[run]]
+method = "random"
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    root = tmp_path_factory.mktemp("place")
+    write_dataset(root / "data")
+    return root
+
+
+@pytest.fixture
+def ran(place, number=count()):  # noqa: B008 - one folder of logs a call
+    """Run a command in several processes."""
+
+    def run(*words, results="results", **more):
+        roots = ["--data-root", place / "data", "--results", place / results]
+        logs = place / "logs" / str(next(number))
+        return torchrun(logs, "-m", "dml_bench", *words, *roots, **more)
+
+    return run
+
+
+def train(*more, method="moco"):
+    words = ["train", "--dataset", "shapes_unseen", "--method", method, *SMALL]
+    return [*words, "--set", "epochs=3", *more]
+
+
+def only(place, results):
+    (folder,) = (place / results / "runs").iterdir()
+    return folder, json.loads((folder / "result.json").read_text())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rank", "step"), [(1, 7), (0, 6)], ids=["a follower", "the leader"])
+def test_a_process_that_is_killed_comes_back_and_all_end_in_the_same_bits(place, ran, rank, step):
+    method = place / f"dying_{rank}.py"
+    method.write_text(DYING.format(rank=rank, step=step))
+    words = train("--set", "queue=32", "--set", "monitor=recall@1", method=method)
+    mark = place / f"mark {rank}"
+    mark.touch()
+    whole = ran(*words, results=f"whole {rank}", MARK=str(mark))
+    assert whole.status == 0, whole.err
+    mark.unlink()
+    ended = ran(*words, results=f"cut {rank}", restarts=1, MARK=str(mark))
+    assert ended.status == 0, ended.err
+    assert mark.exists()
+    assert "going on at epoch 2" in ended.err[0]
+    assert numbers(place / f"cut {rank}") == numbers(place / f"whole {rank}")
+
+
+@pytest.mark.slow
+def test_what_two_processes_make_is_stored_printed_and_found_as_that_of_one(place, ran, capsys):
+    ended = ran(*train(), results="shared")
+    assert ended.status == 0, ended.err
+    assert "moco" in ended.out[0]
+    assert (ended.out[1], ended.err[1]) == ("", "")
+    folder, result = only(place, "shared")
+    assert result["environment"]["processes"] == 2
+    roots = ["--data-root", str(place / "data"), "--results", str(place / "shared")]
+    assert main([*map(str, train()), *roots]) == 0
+    assert "stored already" in capsys.readouterr().err
+    assert not list(folder.glob("state*")), "a training that has ended leaves no state"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (train(method="moko"), "error: no method 'moko'; did you mean 'moco'?"),
+        (train("--set", "batch=15"), "error: expected a batch that 2 processes share alike"),
+        (["train", "--datset", "glyphs"], "error: no option '--datset'"),
+        (train("--set", "batch_norm=local:4"), "error: batch_norm local:4: expected 4 processes"),
+    ],
+    ids=["a name", "a batch", "an option", "processes"],
+)
+def test_what_a_user_can_mend_is_said_once_and_every_process_ends_with_2(place, ran, words, line):
+    ended = ran(*words, results="refused")
+    said = [each for err in ended.err for each in err.splitlines() if "error" in each]
+    assert len(said) == 1
+    assert said[0].startswith(line)
+    assert line in ended.err[0]
+    assert ended.statuses() == [2, 2]
+    assert not list((place / "refused").glob("runs/*/result.json"))
+
+
+@pytest.mark.slow
+def test_a_suite_goes_on_after_a_run_that_cannot_be_made_in_all_processes(place, ran):
+    suite = place / "suite.toml"
+    suite.write_text(SUITE)
+    ended = ran("run", suite, results="suite")
+    assert "not run: " in ended.err[0]
+    assert "1 of 3 runs were not made" in ended.err[0]
+    assert len(list((place / "suite").glob("runs/*/result.json"))) == 2
+    assert len(list((place / "suite").glob("report.html"))) == 1
+    assert ended.err[1] == ""
+
+
+@pytest.mark.slow
+def test_a_command_that_has_no_work_to_share_is_the_leaders(ran, place):
+    ended = ran("report", results="nothing")
+    assert ended.err[0].startswith("error: expected finished runs")
+    assert ended.err[1] == ""
