@@ -39,8 +39,8 @@ class Recipe:
             ("FILE.py:function", "hub:FOLDER:entrypoint").
         weights: "none", "imagenet", or the path of a weights file.
         weights_digest: SHA-256 of that file, empty where there is none.
-        head: "linear", "none" (the backbone's own features), or "projection" (of two layers, trained
-            with and then thrown away: the features are what is asked).
+        head: "linear", "none" (the backbone's own features), or "projection" (two layers, for
+            training alone and then thrown away: the features are what is asked).
         dim: D, the length of what a loss sees; with head "none" it is the backbone's width.
         fit: how an image becomes `resize` pixels square: "squash" or "centre" (shorter side, then
             centre crop).
