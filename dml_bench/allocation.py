@@ -102,7 +102,7 @@ SETTINGS: Mapping[str, Setting] = {
     "time": Setting("a limit, as 4:00:00 or 1-12 (days-hours) or minutes", minutes),
     "cpus": Setting("cores of a run, 1 or more", positive, "cpus_per_task"),
     "gpus": Setting("accelerators of a run, 1 or more", positive, "gpus_per_node"),
-    "memory": Setting("of a run, as 32G or 500M", _memory, "mem"),
+    "memory": Setting("memory of a run, as 32G or 500M", _memory, "mem"),
     "account": Setting("who pays", word),
     "qos": Setting("the quality of service", word),
     "constraint": Setting("features of a node", word),

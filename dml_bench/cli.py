@@ -27,7 +27,7 @@ HOMES = {
 }
 """The module of what a command does, where it has one of its own."""
 SHARED = ("train", "run")
-"""The commands whose work several processes share; the leader does any other alone."""
+"""The commands whose work several processes share; the leader does alone what others do not."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         if os.environ.get("DML_BENCH_TRACEBACK"):
             raise
+        if endings.lost(error):
+            return _fail("failed: another process of this work has ended; start them again", 1)
         return _fail(f"failed: {in_short(error)}; DML_BENCH_TRACEBACK=1 shows where", 1)
 
 
@@ -80,7 +82,8 @@ def _meets(args: argparse.Namespace) -> bool:
     """Connect the processes, or leave all to the leader; return whether this one has work."""
     from dml_bench.environment import device_of
 
-    if args.command in SHARED:
+    elsewhere = vars(args).get("executor", "process") != "process"
+    if args.command in SHARED and not elsewhere:
         dist.begin(device_of(args.device))
         return True
     leads = dist.leader()

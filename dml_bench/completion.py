@@ -93,6 +93,12 @@ def _formats(_args: argparse.Namespace) -> list[str]:
     return ["table", "csv", "md", "json", "tex"]
 
 
+def _allocation(_args: argparse.Namespace) -> list[str]:
+    from dml_bench.allocation import SETTINGS
+
+    return [f"{name}=" for name in SETTINGS]
+
+
 WORDS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
     "dataset": _datasets,
     "method": _methods,
@@ -105,6 +111,8 @@ WORDS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
     "result": _runs,
     "settings": _settings,
     "logger": lambda _args: ["none", "tensorboard"],
+    "executor": lambda _args: ["process", "local", "slurm"],
+    "slurm": _allocation,
     "device": lambda _args: ["auto", "cpu", "cuda"],
     "format": _formats,
 }

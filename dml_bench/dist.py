@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dml_bench.errors import BenchError, RecipeError, RunError
+from dml_bench.meeting import agree
 from dml_bench.text import in_short, shown
 
 if TYPE_CHECKING:
@@ -100,10 +101,12 @@ def store() -> "Store":
         RecipeError: the environment speaks of several processes, and not of where they meet.
     """
     if _here.store is None:
+        from torch.distributed.distributed_c10d import PrefixStore
         from torch.distributed.rendezvous import rendezvous
 
         try:
-            _here.store = next(iter(rendezvous("env://")))[0]
+            notes = next(iter(rendezvous("env://")))[0]
+            _here.store = PrefixStore(agree(notes, _here.rank, _here.world), notes)
         except ValueError as error:
             raise RecipeError(
                 f"WORLD_SIZE {_here.world}: expected what torchrun sets beside it, found:"

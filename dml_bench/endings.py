@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -10,6 +11,7 @@ from itertools import count
 from dml_bench import dist
 
 PATIENCE = timedelta(seconds=5)  # for the others to come where this process has come
+EXCHANGES = "distributed_c10d.py"  # of torch: where an exchange is begun and waited for
 _meetings = count(1)
 
 
@@ -56,6 +58,12 @@ def leave(status: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def lost(error: BaseException) -> bool:
+    """Return whether an error says no more than that another process has ended."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return dist.world() > 1 and bool(frames) and frames[-1].filename.endswith(EXCHANGES)
 
 
 def _first() -> bool:

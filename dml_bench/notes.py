@@ -21,7 +21,7 @@ TAIL = 4096
 LONGEST = 200
 BESIDE = ("expect", "source")
 LAST_WORDS = ("done", "failed")
-NOTHING_NEW = re.compile(r"\s*$|srun: .*([Tt]erminat|Exited with exit code)")
+NOTHING_NEW = re.compile(r"\s*$|submitit INFO|srun: .*([Tt]erminat|Exited with exit code)")
 """Lines at the end of a log that say no more than that something ended."""
 
 

@@ -269,5 +269,50 @@ CASES = {
     "suite: one of two unknown": Case(["run", "quick", "nobody"], "no suite 'nobody'"),
     "suite: a folder": Case(["run", "PLACE/data"], "no suite"),
     "suite: a path upwards": Case(["run", "../../quick"], "no suite '../../quick'"),
+    **{
+        f"run: {' '.join(words)}": Case(["run", "quick", *words], said)
+        for words, said in {
+            ("--executor", "slrum"): "no executor 'slrum'; did you mean 'slurm'?",
+            ("--executor", ""): "no executor ''",
+            ("--executor", "slurm", "--logger", "board"): "no logger 'board'|found no sbatch",
+            ("--slurm", "time=60"): "--slurm: expected it with --executor slurm, found process",
+            ("--executor", "local", "--slurm", "cpus=2"): "--slurm: expected it with",
+            ("--executor", "local", "--detach"): "--detach: expected it with --executor slurm",
+            ("--retries", "2"): "--retries: expected it with --executor local or slurm",
+            ("--executor", "local", "--retries", "-1"): "--retries: expected 0 or more, found -1",
+            ("--executor", "local", "--retries", "x"): "expected a whole number, found 'x'",
+            ("--status", "--cancel"): "expected --status or --cancel, found both",
+            ("--executor", "local", "--device", "tpu"): "auto, cpu or cuda",
+        }.items()
+    },
+    **{
+        f"--slurm {word!r}": Case(
+            ["run", "quick", "--executor", "slurm", "--slurm", word, "--device", "cpu"], said
+        )
+        for word, said in {
+            "partition": "--slurm: expected name=value, found 'partition'",
+            "": "--slurm: expected name=value, found ''",
+            "patition=gpu": "no setting of --slurm 'patition'; did you mean 'partition'?",
+            "partition=": "--slurm partition: expected the queue, found ''",
+            "partition=a\nb": "--slurm partition: expected the queue, found",
+            "time=soon": "--slurm time: expected a limit, as 4:00:00",
+            "time=0": "--slurm time: expected a limit",
+            "time=1:2:3:4": "--slurm time: expected a limit",
+            "time=-5": "--slurm time: expected a limit",
+            "cpus=0": "--slurm cpus: expected cores of a run, 1 or more, found '0'",
+            "cpus=1.5": "--slurm cpus: expected cores of a run, 1 or more, found '1.5'",
+            "gpus=-1": "--slurm gpus: expected accelerators of a run, 1 or more, found '-1'",
+            "memory=32": "--slurm memory: expected memory of a run, as 32G or 500M, found '32'",
+            "memory=0G": "--slurm memory: expected memory of a run, as 32G or 500M, found '0G'",
+            "grace=x": "--slurm grace: expected seconds before the limit",
+        }.items()
+    },
+    "--slurm: a setting said twice": Case(
+        ["run", "quick", "--executor", "slurm", "--slurm", "cpus=1", "--slurm", "cpus=2"],
+        "--slurm cpus: expected it said once, found it twice",
+    ),
+    "cancel: no suite": Case(["run", "--cancel"], "expected suite, found none"),
+    "cancel: no such suite": Case(["run", "quik", "--cancel"], "no suite 'quik'|found no sbatch"),
+    "status: no such suite": Case(["run", "quik", "--status"], "did you mean 'quick'?"),
     "suite: a dataset laid over twice": Case(["run", "quick", "--set", "epochs=-1"], "epochs"),
 }

@@ -288,6 +288,16 @@ def test_what_sbatch_refuses_is_one_line_and_leaves_nothing(command, slurm, tmp_
     assert not (tmp_path / "results").exists()
 
 
+def test_without_slurm_one_line_says_where_to_go(command, monkeypatch, tmp_path, capfd):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for words in (["--executor", "slurm"], ["--cancel"]):
+        assert command(*words) == 2
+        said = capfd.readouterr().err
+        assert "expected Slurm's commands here, found no sbatch; call this on a machine" in said
+        assert said.count("\n") == 1
+    assert not (tmp_path / "results").exists()
+
+
 def test_without_submitit_one_line_says_what_brings_it(command, slurm, monkeypatch, capfd):
     monkeypatch.setitem(sys.modules, "submitit", None)
     for executor in ("slurm", "local"):

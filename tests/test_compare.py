@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from test_report import run_of
 from toys import SMALL, toy
 
 from dml_bench import bench, recipes
@@ -106,6 +107,68 @@ def test_classes_stand_from_the_largest_gain_to_the_largest_loss():
         assert line.a == right[a.labels == line.label].mean()
         assert line.queries == 6
         assert line.example == f"image {6 * line.label:03}"
+
+
+def with_lone(embeddings):
+    """The first four images each the only one of their class: they have no right answer."""
+    labels = embeddings.labels.copy()
+    labels[:4] = [90, 91, 92, 93]
+    return Embeddings(embeddings.vectors, labels, embeddings.ids)
+
+
+def test_queries_without_a_right_answer_stand_in_no_count_of_a_comparison():
+    a, b = with_lone(noisy(0.6)), with_lone(noisy(1.2, seed=1))
+    found = compare(side("a", a), side("b", b))
+    assert sum(found.agreement.values()) == len(a) - 4
+    assert not {f"image {n:03}" for n in range(4)} & {flip.id for flip in found.flips}
+    assert sum(line.queries for line in found.classes) == len(a) - 4
+    assert not {90, 91, 92, 93} & {line.label for line in found.classes}
+    mixed = compare(side("a", shuffled(a)), side("b", shuffled(b, seed=4)))
+    assert (mixed.agreement, mixed.flips) == (found.agreement, [
+        replace(flip, label=mixed.flips[n].label) for n, flip in enumerate(found.flips)
+    ])  # fmt: skip
+    assert mixed.metrics == found.metrics
+
+
+def test_classes_are_about_the_first_metric_that_is_asked_for():
+    a, b = noisy(0.6), noisy(1.2, seed=1)
+    found = compare(side("a", a), side("b", b), ["nmi", "recall@4", "recall@1"])
+    assert found.by_class == "recall@4"
+    whole = {line.metric: line for line in found.metrics}
+    assert sum(line.a for line in found.classes) / 8 == pytest.approx(whole["recall@4"].a)
+    assert compare(side("a", a), side("b", b), ["nmi"]).by_class == "recall@1"
+
+
+def test_what_is_no_mean_over_queries_is_as_the_results_have_it(results):
+    runs = [side_of(word, results) for word in ("toy-triplet", "toy-random-conv4-s0")]
+    said = [run.result.metrics["nmi"] for run in runs]
+    odd = [replace(run, result=replace(run.result, metrics={"nmi": n}))
+           for run, n in zip(runs, (0.25, 0.75), strict=True)]  # fmt: skip
+    (line,) = compare(*odd).metrics
+    assert (line.a, line.b, line.difference.value) == (0.25, 0.75, -0.5)
+    assert (line.difference.low, line.difference.p) == (None, None)
+    files = [replace(run, result=None, ranking=None) for run in runs]
+    (line,) = compare(*files, ["nmi"]).metrics
+    assert [line.a, line.b] == said
+
+
+def test_a_probe_that_has_to_be_trained_is_not_asked_anew_unless_it_is_named():
+    apart = Embeddings(noisy(0.6).vectors, noisy(0.6).labels, np.char.add("g ", noisy(0.6).ids))
+    sides = [Side(n, noisy(x), apart, None, None) for n, x in (("a", 0.6), ("b", 1.2))]
+    run = run_of(metrics={"recall@1": 0.5, "linear": 0.25})
+    runs = [replace(one, result=run) for one in sides]
+    found = {line.metric: line for line in compare(*runs).metrics}
+    assert (found["linear"].a, found["linear"].difference.low) == (0.25, None)
+    (asked,) = compare(*runs, ["linear"]).metrics
+    assert asked.a != 0.25
+    assert asked.difference.low is not None
+
+
+def test_runs_of_two_protocols_are_refused_whatever_their_images_are_called(results):
+    run = side_of("toy-triplet", results)
+    other = replace(run, name="other", result=replace(run.result, fingerprint="0" * 16))
+    with pytest.raises(StoreError, match=r"two runs of one protocol, found \w{16} .* and 0{16}"):
+        compare(run, other)
 
 
 def test_the_order_of_rows_and_the_names_of_classes_change_nothing():

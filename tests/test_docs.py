@@ -100,6 +100,8 @@ def commands(text):
 def known(words):
     """Whether a command is one that a reader has, its arguments as it takes them."""
     match words:
+        case ["torchrun", *rest] if "-m" in rest:
+            return known(["dml-bench", *rest[rest.index("dml_bench") + 1 :]])
         case ["dml-bench", *rest]:
             parser().parse_args(rest)
             return True

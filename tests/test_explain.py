@@ -1,5 +1,7 @@
 """`explain` and `rerun`: what differs, most important first; whether numbers are the same."""
 
+import csv
+import io
 import json
 import shutil
 from dataclasses import replace
@@ -10,8 +12,11 @@ from test_whole_path import SMALL, write_dataset
 
 from dml_bench import explanation
 from dml_bench.cli import main
+from dml_bench.errors import DataError
 from dml_bench.explain import in_words
 from dml_bench.explanation import apart, numbers, verdict
+from dml_bench.models import digest
+from dml_bench.rerun import with_weights
 
 
 def told(a, b):
@@ -60,6 +65,47 @@ def test_two_seeds_are_called_so():
     assert judged(here(), replace(here(), recipe=run_of(seed=1).recipe)) == (
         "They are two seeds of one recipe."
     )
+
+
+def test_a_seed_beside_another_field_makes_no_two_seeds_of_one_recipe():
+    other = replace(here(), recipe=run_of(seed=1, lr=0.1).recipe)
+    assert judged(here(), other) == "They are different recipes; first of all in lr."
+
+
+@pytest.mark.parametrize(
+    ("field", "one", "other", "what"),
+    [
+        ("training", "ab", "cd", "training images"),
+        ("files", "ab", "cd", "image files"),
+        ("start", "ab", "cd", "weights at the start"),
+        ("counts", {"train_images": 8}, {"train_images": 9}, "train images"),
+    ],
+)
+def test_other_images_or_weights_are_named_and_make_no_other_recipe(field, one, other, what):
+    a, b = (replace(here(), **{field: value}) for value in (one, other))
+    assert told(a, b) == [("images and weights", what)]
+    assert judged(a, b) == "It is one recipe, with other images or weights."
+    assert told(a, replace(here(), **{field: type(one)()})) == []  # never noted
+
+
+def test_other_conventions_of_the_metrics_are_another_question():
+    other = replace(here(), conventions="0")
+    assert told(here(), other) == [("what was asked", "conventions of the metrics")]
+    assert "not asked the same" in judged(here(), other)
+
+
+@pytest.mark.parametrize(
+    "name", ["device", "processor", "bf16_flags", "threads", "cores", "python", "platform"]
+)
+def test_each_thing_of_the_machine_is_told(name):
+    a, b = here(**{name: "one"}), here(**{name: "other"})
+    assert told(a, b) == [("machine", name.replace("_", " "))]
+
+
+def test_weights_that_one_result_never_noted_are_no_difference():
+    a, b = replace(here(), end="ab"), replace(here(), end="cd")
+    assert apart(numbers(a), numbers(b)) == ["weights"]
+    assert apart(numbers(a), numbers(here())) == apart(numbers(here()), numbers(b)) == []
 
 
 def test_another_number_of_the_same_recipe_is_laid_to_what_differs():
@@ -199,6 +245,41 @@ def test_other_images_are_refused_before_any_work(place, capsys):
 def test_weights_for_a_recipe_without_any_are_refused(place, capsys):
     assert ran(place, "rerun", "shapes_unseen", "--weights", "w.pt") == 2
     assert "--weights: expected a recipe with a weights file" in capsys.readouterr().err
+
+
+def test_a_gap_is_what_there_is_now_less_what_was_there_then(place, capsys):
+    path = changed(place, "gap", metrics={"recall@2": 0.25})
+    assert ran(place, "rerun", path, "--format", "csv") == 1
+    table = capsys.readouterr().out.split("\n\n")[0]
+    rows = {row["number"]: row for row in csv.DictReader(io.StringIO(table))}
+    gap = float(rows["recall@2"]["now"]) - 0.25
+    assert float(rows["recall@2"]["now - then"]) == gap > 0
+    assert rows["recall@1"]["now - then"] == ""
+
+
+def test_weights_for_a_rerun_are_those_that_the_run_had_wherever_they_lie(tmp_path):
+    (tmp_path / "w.pt").write_bytes(b"those")
+    (tmp_path / "v.pt").write_bytes(b"others")
+    said = {"weights": str(tmp_path / "w.pt"), "weights_digest": digest(tmp_path / "w.pt")}
+    recipe = run_of(**said).recipe
+    assert with_weights(recipe, None) == recipe
+    (tmp_path / "w.pt").rename(tmp_path / "moved.pt")
+    found = with_weights(recipe, tmp_path / "moved.pt")
+    assert (found.weights, found.key) == (str(tmp_path / "moved.pt"), recipe.key)
+    with pytest.raises(DataError, match=r"expected the weights file, found none; name it with"):
+        with_weights(recipe, None)
+    with pytest.raises(DataError, match=r"v.pt: expected weights of SHA-256 \w+\.\.\., found"):
+        with_weights(recipe, tmp_path / "v.pt")
+
+
+def test_a_run_that_held_images_out_is_made_again_with_the_same_ones(place, tmp_path, capsys):
+    more = ["--set", "epochs=1", "--set", "monitor=recall@1", "--set", "validation=0.5"]
+    words = ["train", "--dataset", "shapes_unseen", "--method", "invaspread", *SMALL, *more]
+    roots = ["--data-root", place / "data", "--results", tmp_path]
+    assert main([str(word) for word in (*words, *roots)]) == 0
+    capsys.readouterr()
+    assert main([str(word) for word in ("rerun", "shapes_unseen", *roots)]) == 0
+    assert "the same to the last bit" in capsys.readouterr().err
 
 
 def test_explain_speaks_of_stored_results(place, capsys):

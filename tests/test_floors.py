@@ -10,7 +10,8 @@ import dml_bench
 
 FLOORS = [
     {"errors", "text"},
-    {"plugins", "dist"},
+    {"plugins", "meeting"},
+    {"dist"},
     {
         "types",
         "registry",

@@ -8,7 +8,7 @@ import pytest
 import torch
 from toys import SMALL, Squares, toy
 
-from dml_bench import bench, models, recipes
+from dml_bench import bench, models, outcomes, recipes
 from dml_bench.assembly import build
 from dml_bench.cli import main
 from dml_bench.errors import StoreError
@@ -138,6 +138,16 @@ def test_a_result_says_what_ties_could_make_of_it_and_nothing_where_they_could_n
     path.write_text(json.dumps(said))
     with pytest.raises(StoreError, match=r"the ties of recall@1 are \[0.5\], no shares by name"):
         read_result(path)
+
+
+def test_a_lap_begins_where_the_one_before_it_ended(monkeypatch):
+    times = iter([10.0, 13.0, 14.5, 20.0])
+    monkeypatch.setattr(outcomes.time, "monotonic", lambda: next(times))
+    clock = outcomes.Clock()
+    clock.lap("pack")
+    clock.lap("train", 99)  # counted elsewhere
+    clock.lap("embed")
+    assert clock.laps == {"pack": 3.0, "train": 99.0, "embed": 5.5}
 
 
 def test_images_seen_are_counted_over_all_epochs():

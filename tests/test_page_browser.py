@@ -178,11 +178,6 @@ def wait(browser, until):
     WebDriverWait(browser, 10).until(until)
 
 
-def test_headings_have_two_lines_at_most(opened):
-    for head in shown(every(opened, "thead th")):
-        assert head.size["height"] < 52, head.text
-
-
 def test_the_gallery_opens_and_its_pictures_are_drawn(opened):
     run = shown(every(opened, ".closeup"))[0]
     galleries = every(run, ".gallery")
