@@ -51,7 +51,7 @@ class Case:
 
 def cases() -> Mapping[str, Case]:
     """Return all cases by name; what they need is imported when they run."""
-    from benchmarks import evaluation, inputs, packing, starting, training
+    from benchmarks import evaluation, inputs, packing, processes, starting, training
 
-    parts = (training, inputs, packing, evaluation, starting)
+    parts = (training, inputs, packing, evaluation, processes, starting)
     return {case.name: case for part in parts for case in part.CASES}

@@ -49,13 +49,47 @@ def _evaluation(work: Work) -> Done:
     items = Embeddings(*evaluation.vectors(128, work))
     dist.barrier()
     begun = time.perf_counter()
-    search = answering.search_of() if hasattr(answering, "search_of") else None
-    assert search
+    answering.answered(items, items, NAMES, work.device)
     return Done(1, time.perf_counter() - begun)
 
 
-DEEDS: Mapping[str, Callable[[Work], Done]] = {"train": _training, "search": _evaluation}
+NAMES = (*(f"recall@{k}" for k in evaluation.RECALL_AT), "r_precision", "map@r")
+DEEDS: Mapping[str, Callable[[Work], Done]] = {"train": _training, "evaluate": _evaluation}
+TITLES = {
+    "train": ("ResNet18 at 32 px, 128 images in 2 views, R+C+G+F: an epoch", "images"),
+    "evaluate": (
+        f"{evaluation.N:,} images, D = 128: Recall@1/10/100/1000, R-Precision, MAP@R",
+        "",
+    ),
+}
+PEERS = {1: "one process of one thread", 2: "one process of two threads"}
+CASES = tuple(
+    Case(
+        f"{deed}-processes-{threads}",
+        f"{title}; two processes of one thread",
+        unit,
+        peer,
+        1.5 if threads == 1 else 0,
+        partial(_started, deed, 2, 1),
+        partial(_started, deed, 1, threads),
+    )
+    for deed, (title, unit) in TITLES.items()
+    for threads, peer in PEERS.items()
+)
 
 
 def main(words: Sequence[str]) -> None:
-    """Do a share of DEED on DEVICE at SIZE."""
+    """Do this process's share of DEED on DEVICE at SIZE."""
+    from dml_bench import dist
+
+    deed, device, size = words
+    dist.begin(device)
+    done = DEEDS[deed](Work(size == "small", device))
+    dist.barrier()
+    if dist.leader():
+        print(json.dumps(asdict(done)), flush=True)
+    dist.end()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

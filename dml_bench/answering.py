@@ -78,7 +78,8 @@ def answered(
     needs: dict[str, tuple[Any, ...]] = {"ranking": (ranking,), "splits": (gallery, query)}
     needs["queries"] = (query,)
     if any(m.needs == "clustering" for m in wanted):
-        left = None if memory is None else memory - size(ranking) - resident(gallery)
+        other = size(ranking) + resident(query, gallery) - resident(query)
+        left = None if memory is None else memory - other
         classes = len(np.unique(query.labels))
         needs["clustering"] = (kmeans(query, classes, device=device, memory=left),)
     each = {m.name: m.per_query(*needs[m.needs]) for m in wanted if m.per_query}

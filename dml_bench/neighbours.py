@@ -72,15 +72,17 @@ def searching_room(query: Embeddings, gallery: Embeddings, k: int, memory: int |
     Raises:
         MetricError: too few.
     """
-    answer = len(query) * (k * 9 + 24) + len(gallery) * 24
+    answer = len(query) * (k * 9 + 64) + len(gallery) * 24
     least = LEAST + 64 * len(gallery)  # one query's scores with all rows
     work = f"{len(query)} queries in {len(gallery)} images, {k} deep"
     return room(memory, resident(query, gallery) + answer, least, work)
 
 
 def size(ranking: Ranking) -> int:
-    """Return the bytes that a ranking takes, with its hits."""
-    return int(ranking.ids.nbytes + ranking.scores.nbytes + ranking.ids.size)
+    """Return the bytes that a ranking takes, with its hits and where the first of them stand."""
+    beside = () if ranking.firsts is None else vars(ranking.firsts).values()
+    arrays = (ranking.ids, ranking.scores, *beside)
+    return sum(int(array.nbytes) for array in arrays) + ranking.ids.size
 
 
 def order_of(items: Embeddings) -> Ints | None:

@@ -99,6 +99,17 @@ def test_the_number_of_blocks_changes_no_place():
     assert one.places.max() > 200
 
 
+@settings(max_examples=60, deadline=None)
+@given(sides())
+def test_products_of_an_accelerator_count_the_same(both):
+    """The way of torch is taken for any device but "cpu"; here it is the processor by a number."""
+    query, gallery = both
+    ranking = rank(query, gallery, 1)
+    plain, other = (firsts(query, gallery, ranking, device=d) for d in ("cpu", "cpu:0"))
+    for name in ("places", "above", "level", "right"):
+        assert np.array_equal(getattr(plain, name), getattr(other, name))
+
+
 def test_without_places_a_recall_beyond_the_ranking_is_refused():
     items = Embeddings(np.eye(4), np.array([1, 1, 2, 2]))
     with pytest.raises(MetricError, match=r"recall@2 needs 2 neighbours, the ranking has 1"):

@@ -4,11 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 
-from dml_bench import memory, scoring
+from dml_bench import answering, memory, scoring
 from dml_bench.cli import main
 from dml_bench.clusters import kmeans
 from dml_bench.errors import MetricError
@@ -120,6 +121,16 @@ def test_vectors_in_memory_count_once_and_those_in_a_file_do_not(tmp_path):
     assert mapped(kept.vectors)
     assert resident(kept) == 64
     assert resident(held, held) == resident(held) == 8 * 8 * 4 + 64
+
+
+def test_vectors_that_are_queries_and_gallery_are_counted_once_for_search_and_clusters(monkeypatch):
+    monkeypatch.setattr(answering, "kmeans", partial(kmeans, seeds=[0], iterations=1))
+    rows = np.random.default_rng(0).normal(size=(8000, 1024)).astype(np.float32)
+    items = Embeddings(rows, np.arange(8000) % 3)  # 31 MB
+    names = ["recall@1", "nmi"]
+    assert len(scoring.report(items, items, names, memory="110MB")["metrics"]) == 2
+    with pytest.raises(MetricError, match="memory: expected"):
+        scoring.report(items, items, names, memory="90MB")
 
 
 def test_the_command_keeps_to_it_and_says_what_it_needs(tmp_path, capsys):
