@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from dml_bench import charts, figures, plots, report, thumbnails
+from dml_bench import charts, costs, figures, plots, report, thumbnails
 from dml_bench.charts import Entry
 from dml_bench.closeups import closeups
 from dml_bench.exhibits import Closeup, Picture, pictures
@@ -120,7 +120,7 @@ def _section(
             plots.ablation(one, metric, f"ablation-{n}")
             for n, one in enumerate(charts.ablations(asked), start=1)
         ),
-        costs=tuple(plots.against_cost(asked, metric)),
+        costs=tuple(costs.against_cost(asked, metric)),
         closeups=tuple(close),
         sheet=thumbnails.sheet(known, ids) if known and close else None,
         missing=_missing(close, dataset),

@@ -97,7 +97,7 @@ def long_suite(place, tmp_path):
     process.wait()
 
 
-def wait_for(what, seconds=200):
+def wait_for(what, seconds=400):
     """Wait until something is true, and return it."""
     for _ in range(10 * seconds):
         if found := what():

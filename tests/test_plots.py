@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from test_report import RECIPE, run_of
 
-from dml_bench import charts, figures, plots
+from dml_bench import charts, costs, figures, plots
 
 
 def trained(value=0.5, curve=(3.0, 2.0), seconds=10.0, supervision="unsupervised", **recipe):
@@ -88,12 +88,12 @@ def test_lines_differ_without_colour(found):
 
 
 def test_costs_that_are_all_the_same_are_no_figure(found):
-    names = [drawing.name for drawing in plots.against_cost(found, "recall@1")]
+    names = [drawing.name for drawing in costs.against_cost(found, "recall@1")]
     assert names == ["cost-seconds"]
 
 
 def test_only_what_nothing_beats_at_no_more_cost_is_named(found):
-    (drawing,) = plots.against_cost(found, "recall@1")
+    (drawing,) = costs.against_cost(found, "recall@1")
     named = {text.get_text() for text in drawing.figure.axes[0].texts}
     best = {entry.label for entry in found if round(entry.row["recall@1"], 2) in (0.45, 0.55, 0.7)}
     assert named == best
@@ -103,7 +103,7 @@ def spent(*seconds):
     """The figure of runs that took so long, each a little better than those before."""
     found = charts.entries([trained(0.3 + n / 200, seconds=taken, options=options(temperature=n))
                             for n, taken in enumerate(seconds)])  # fmt: skip
-    (drawing,) = plots.against_cost(found, "recall@1")
+    (drawing,) = costs.against_cost(found, "recall@1")
     return drawing
 
 
@@ -176,7 +176,7 @@ def every(found):
         plots.by_epoch(found, "recall@1"),
         plots.loss(found),
         plots.ablation(one, "recall@1", "ablation"),
-        *plots.against_cost(found, "recall@1"),
+        *costs.against_cost(found, "recall@1"),
         plots.per_class([1.0, 0.5, 0.0], "run", "classes"),
     ]
 
@@ -237,7 +237,7 @@ def every_of(found):
 
 
 def test_a_drawing_in_a_page_takes_the_page_s_inks_and_says_its_points(found):
-    (drawing,) = plots.against_cost(found, "recall@1")
+    (drawing,) = costs.against_cost(found, "recall@1")
     text = figures.inline(drawing)
     assert figures.INK not in text
     assert "currentColor" in text
