@@ -129,7 +129,7 @@ class Nearest:
         centres = self.centres[among]
         half = -squares(centres)[:, None] / 2
         rows = np.hstack([centres, half.astype(np.float32)])
-        search = Search(rows, self.device, margin=2, room=self.left)
+        search = Search(rows, self.device, margin=2, room=self.left, lift=0.5)
         places, scores = (
             np.concatenate(dist.gather_arrays(found))
             for found in search.nearest(asked.part(dist.part(len(asked))), min(2, len(among)))

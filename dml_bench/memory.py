@@ -7,7 +7,7 @@ import numpy as np
 from dml_bench.errors import MetricError
 from dml_bench.types import Embeddings
 
-ROOM = 1 << 28  # bytes that work is done in where nobody set a cap; more makes nothing faster
+ROOM = 1 << 29  # bytes that work is done in where nobody set a cap; more makes nothing faster
 LEAST = 1 << 26  # bytes that work is done in at least
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 

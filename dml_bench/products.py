@@ -44,6 +44,13 @@ def slack(query: Floats, longest: float) -> Doubles:
     return bounds
 
 
+def longest(rows: Floats) -> float:
+    """Return the length of the longest row, a few rows at a time."""
+    step = max(1, COPIED // rows.shape[1])
+    parts = (rows[i : i + step].astype(np.float64) for i in range(0, len(rows), step))
+    return max(float(np.linalg.norm(part, axis=1).max()) for part in parts)
+
+
 def threads() -> int:
     """Return how many threads search: as many as FAISS takes, OMP_NUM_THREADS among its reasons."""
     import faiss

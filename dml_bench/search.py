@@ -8,29 +8,36 @@ be wrong by, is searched again, wider, in the end in full.
 """
 
 import math
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from dml_bench.exhaustive import Exhaustive
+from dml_bench.halves import TAKES, Halves, able, depth
 from dml_bench.levels import Doubles, cosines
 from dml_bench.memory import ROOM
-from dml_bench.products import Products, products, slack, threads
+from dml_bench.products import Products, longest, products, slack, threads
 from dml_bench.types import Floats, Ints
 
 MARGIN = 64  # candidates beyond those asked for
 WIDER = 16  # how much wider the second attempt is
 GATHER = 1 << 19  # numbers of candidates that are gathered at a time: they fit a cache
-BLOCK = 1 << 21  # numbers of the gallery that are looked at at a time
 TOGETHER = 4096  # queries that are searched at a time, at most
 BUFFERS = 1 << 24  # bytes that FAISS multiplies in
+WORTH = 1 << 26  # products: from so many on bfloat16 is thought of
+IMPORT = 1 << 31  # where torch has to be imported for it
 CANDIDATE = 48  # bytes that a candidate takes while it is settled
+
+
+Finding = Callable[[Floats], tuple[Doubles, Ints]]
+"""Queries -> what no row that is left out can score more than, and the rows that are not."""
 
 
 class Queries(Protocol):
@@ -52,6 +59,7 @@ class Search:
         margin: candidates beyond those asked for; more of them make a second attempt rarer.
         order: (G,) the rows in the order that settles ties; as they stand where None.
         room: bytes that a search may take beside its answer; it changes no bit of an answer.
+        lift: what makes most scores of interest positive, for `Halves`; changes no bit either.
     """
 
     def __init__(
@@ -62,12 +70,13 @@ class Search:
         margin: int = MARGIN,
         order: Ints | None = None,
         room: int = ROOM,
+        lift: float = 0.0,
     ) -> None:
         self.rows, self.margin, self.room = rows, margin, room
-        self.order = order
+        self.order, self.lift, self.device = order, lift, device
         self.places = None if order is None else np.argsort(order)
         self.products: Products = products(rows, device)
-        self.longest = _longest(rows)
+        self.longest = longest(rows)
         self.nearly = False  # whether candidates are taken as they come
         self.held = threading.local()
 
@@ -100,48 +109,70 @@ class Search:
         own = np.full(len(query), -1) if own is None else own
         rows, scores = into or (np.empty((len(query), k), np.int64), np.empty((len(query), k)))
         left = np.arange(len(query))
-        for width in self._widths(k):
+        for step, find in self._ways(len(query), k):
             unsure = [np.empty(0, np.int64)]
-            step = self._together(width)
             for part in (left[i : i + step] for i in range(0, len(left), step)):
-                rows[part], scores[part], sure = self._attempt(query[part], k, own[part], width)
+                rows[part], scores[part], sure = self._attempt(query[part], k, own[part], find)
                 unsure.append(part[~sure])
                 done(int(sure.sum()))
             left = np.concatenate(unsure)
         return rows, scores
 
-    def _widths(self, k: int) -> list[int]:
-        """Return how many candidates each attempt takes; the last takes all there are."""
-        size = len(self.rows)
-        first = k + 1 + self.margin
-        narrow = [width for width in (first, first * WIDER) if width < size / 4]
-        return [*(narrow or [first] * (first < size)), size]
+    def _ways(self, queries: int, k: int) -> list[tuple[int, Finding | None]]:
+        """Return what to try in turn, with how many queries at a time; None for all rows."""
+        size, first = len(self.rows), k + 1 + self.margin
+        widths = [width for width in (first, first * WIDER) if width < size / 4]
+        ways: list[tuple[int, Finding | None]] = [
+            (self._together(width), partial(self._products, width=width))
+            for width in widths or [first] * (first < size)
+        ]
+        if self._pays(queries, k) and able():
+            most = 2 * first + MARGIN
+            step = self._together(most, TAKES)
+            ways.insert(0, (step, partial(self._halves.best, k=k + 1, most=most)))
+        return [*ways, (self._together(size), None)]
 
-    def _together(self, width: int) -> int:
+    def _pays(self, queries: int, k: int) -> bool:
+        """Return whether there is enough to multiply, and the room for it, in bfloat16."""
+        worth = WORTH if "torch" in sys.modules else IMPORT
+        enough = queries * len(self.rows) >= worth and k < depth(*self.rows.shape)
+        return enough and self.room >= ROOM and self.device == "cpu" and not self.nearly
+
+    @cached_property
+    def _halves(self) -> Halves:
+        return Halves(self.rows, self.longest, self.lift)
+
+    def _products(self, query: Floats, width: int) -> tuple[Doubles, Ints]:
+        """Return what no row outside of the candidates can score more than, and the candidates."""
+        rough, near = self.products.best(query, width)
+        if self.nearly:
+            return np.full(len(query), -np.inf), near
+        return rough[:, -1] + slack(query, self.longest), near
+
+    def _together(self, width: int, taken: int = 0) -> int:
         """Return how many queries are searched at a time, for this many candidates each."""
         each = CANDIDATE * width + 16 * self.rows.shape[1]
         other = BUFFERS + 24 * GATHER * threads()
-        together: int = min(TOGETHER, max(1, (self.room - other) // each))
+        together: int = min(TOGETHER, max(1, (self.room - taken - other) // each))
         return together
 
     def _attempt(
-        self, query: Floats, k: int, own: Ints, width: int
+        self, query: Floats, k: int, own: Ints, find: Finding | None
     ) -> tuple[Ints, Doubles, npt.NDArray[np.bool_]]:
         """Return rows and scores, and whether no row outside the candidates can be better."""
-        if width == len(self.rows):
+        if find is None:
             return *self._all.best(query, k, own), np.ones(len(query), bool)
-        rough, near = self.products.best(query, width)
+        bounds, near = find(query)
         rows = np.empty((len(query), k), np.int64)
         scores = np.empty((len(query), k))
 
         def settle(part: slice) -> None:
             rows[part], scores[part] = self._settled(query[part], near[part], k, own[part])
 
-        step = max(1, GATHER // (width * query.shape[1]))
+        step = max(1, GATHER // (near.shape[1] * query.shape[1]))
         with ThreadPoolExecutor(threads()) as pool:
             list(pool.map(settle, [slice(i, i + step) for i in range(0, len(query), step)]))
-        enough = -np.inf if self.nearly else rough[:, -1] + slack(query, self.longest)
-        return rows, scores, scores[:, -1] > enough
+        return rows, scores, scores[:, -1] > bounds
 
     def _settled(self, query: Floats, near: Ints, k: int, own: Ints) -> tuple[Ints, Doubles]:
         """Return the (Q, k) best of (Q, W) candidates, in order of (score, place)."""
@@ -213,10 +244,3 @@ class Search:
         for part in (slice(i, i + step) for i in range(0, len(rows), step)):
             total[part] = cosines(query[part], self.rows[rows[part]])
         return total
-
-
-def _longest(rows: Floats) -> float:
-    """Return the length of the longest row, a few rows at a time."""
-    step = max(1, BLOCK // rows.shape[1])
-    parts = (rows[i : i + step].astype(np.float64) for i in range(0, len(rows), step))
-    return max(float(np.linalg.norm(part, axis=1).max()) for part in parts)
