@@ -7,7 +7,7 @@ them a query looks at, are chosen here; of what is found the scores and their or
 import numpy as np
 
 from dml_bench.errors import MetricError
-from dml_bench.neighbours import check, order_of, searching_room
+from dml_bench.neighbours import check, order_of, searching_room, unanswered
 from dml_bench.products import InvertedLists
 from dml_bench.progress import Bar
 from dml_bench.search import Search
@@ -63,8 +63,7 @@ def rank(
     nearly = exact.of(lists)
     judged, tried = _samples(len(query))
     _open(lists, query, nearly, _nearest(query, exact, tried, k, alone), tried, alone)
-    numbers = np.int32 if len(gallery) <= np.iinfo(np.int32).max else np.int64
-    ids, scores = np.empty((len(query), k), numbers), np.empty((len(query), k), np.float32)
+    ids, scores = unanswered(query, gallery, k)
     with Bar("searching", len(query), delay=2.0) as bar:
         own = np.arange(len(query)) if alone else None
         nearly.nearest(query.vectors, k, own, bar.advance, into=(ids, scores))

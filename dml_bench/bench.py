@@ -1,8 +1,7 @@
 """One recipe -> one result. The function to read first."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from dml_bench import checkpoint, dist, models, provenance, scoring
 from dml_bench.assembly import build, class_numbers, method_of
 from dml_bench.data.batches import Batches
 from dml_bench.data.members import shards_of
-from dml_bench.data.share import as_trained, some
+from dml_bench.data.share import as_trained
 from dml_bench.data.splits import HeldOut
 from dml_bench.embed import embed
 from dml_bench.engine import Say, Training
@@ -217,39 +216,3 @@ def _monitor(
         said: scoring.evaluate(*embeddings(model, recipe, whom, pixels), [name])[0][name]
         for said, whom in asked.items()
     }
-
-
-def score_checkpoint(
-    path: Path,
-    recipe: Recipe,
-    dataset: Dataset,
-    results: Path,
-    names: Sequence[str],
-    *,
-    device: str = "cpu",
-    memory: int | None = None,
-) -> RunResult:
-    """Return what the weights of a checkpoint reach on a dataset; nothing is stored but packs.
-
-    Args:
-        path: a `checkpoint.safetensors`.
-        recipe: the one that stands in it, with the dataset that is asked.
-        dataset: that one.
-        results: where packs are kept.
-        names: of metrics.
-        device: "cpu" or "cuda".
-        memory: bytes that scoring may use.
-
-    Raises:
-        StoreError: the weights are not of this recipe's model.
-    """
-    clock = Clock()
-    dataset = some(dataset, recipe.share)
-    model = build(replace(recipe, weights="none", weights_digest=""), device)
-    checkpoint.load_weights(path, model)
-    query, gallery = embeddings(model, recipe, dataset, Packs(dataset, recipe, results / "packs"))
-    clock.lap("embed")
-    scores = scoring.answered(query, gallery, names, device, memory=memory)
-    clock.lap("evaluate")
-    found = result_of(recipe, dataset, model, scores, clock.laps, device)
-    return replace(found, training="")  # what the weights saw is not known here

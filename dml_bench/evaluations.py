@@ -6,7 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dml_bench import bench, checkpoint, data, outcomes, provenance, recipes, report, scoring, store
+from dml_bench import (
+    bench,
+    checkpoint,
+    checkpoint_scores,
+    data,
+    outcomes,
+    provenance,
+    recipes,
+    report,
+    scoring,
+    store,
+)
 from dml_bench.data.share import as_trained
 from dml_bench.environment import device_of
 from dml_bench.errors import BenchError, RecipeError, StoreError
@@ -183,7 +194,7 @@ def _of_checkpoint(args: argparse.Namespace) -> list[RunResult]:
     names = args.metrics or scoring.default_metrics(dataset.protocol, args.k or dataset.recall_at)
     asked = with_recalls(names, args)
     return [
-        bench.score_checkpoint(
+        checkpoint_scores.score(
             *(args.checkpoint, recipe, dataset, args.results, asked),
             device=device,
             memory=args.memory,

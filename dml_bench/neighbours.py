@@ -9,7 +9,7 @@ from dml_bench.errors import MetricError
 from dml_bench.memory import LEAST, resident, room
 from dml_bench.progress import Bar
 from dml_bench.search import Search
-from dml_bench.types import Embeddings, Ints, Ranking
+from dml_bench.types import Embeddings, Floats, Ints, Ranking
 
 
 def rank(
@@ -51,8 +51,7 @@ def rank(
     alone = query is gallery if leave_one_out is None else leave_one_out
     check(query, gallery, k, alone)
     left = searching_room(query, gallery, k, memory)
-    numbers = np.int32 if len(gallery) <= np.iinfo(np.int32).max else np.int64
-    ids, scores = np.empty((len(query), k), numbers), np.empty((len(query), k), np.float32)
+    ids, scores = unanswered(query, gallery, k)
     own = np.arange(len(query)) if alone else None
     with Bar("searching", len(query), delay=2.0) as bar:
         search = Search(gallery.vectors, device, order=order_of(gallery), room=left)
@@ -64,6 +63,12 @@ def rank(
         gallery_labels=gallery.labels,
         leave_one_out=alone,
     )
+
+
+def unanswered(query: Embeddings, gallery: Embeddings, k: int) -> tuple[Ints, Floats]:
+    """Return room for an answer: (Q, k) ids, as small as the gallery allows, and float32 scores."""
+    kind = np.int32 if len(gallery) <= np.iinfo(np.int32).max else np.int64
+    return np.empty((len(query), k), kind), np.empty((len(query), k), np.float32)
 
 
 def searching_room(query: Embeddings, gallery: Embeddings, k: int, memory: int | None) -> int:

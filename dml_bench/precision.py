@@ -16,6 +16,7 @@ from torchvision.models.resnet import BasicBlock
 from dml_bench.atomic import atomic_write
 from dml_bench.environment import processor
 from dml_bench.errors import StoreError
+from dml_bench.halves import able
 
 GAIN = 1.2  # a step has to be so many times as fast
 ROUNDS = 5
@@ -35,10 +36,7 @@ def fast_at_bf16(device: str) -> bool:
     """
     if device != "cpu":
         return bool(torch.cuda.is_bf16_supported())
-    able = torch.cpu.get_capabilities()
-    if not (able.get("amx_bf16") or able.get("avx512_bf16")):
-        return False
-    return _kept(_memory(), gain) >= GAIN
+    return able() and _kept(_memory(), gain) >= GAIN
 
 
 def _memory() -> Path:

@@ -8,7 +8,7 @@ import numpy as np
 
 from dml_bench import dist
 from dml_bench.levels import Doubles, between
-from dml_bench.neighbours import by_id, check, searching_room
+from dml_bench.neighbours import by_id, check, searching_room, unanswered
 from dml_bench.progress import Bar
 from dml_bench.search import Search
 from dml_bench.types import Embeddings, Floats, Ints, Ranking
@@ -46,8 +46,7 @@ def rank(
     check(query, gallery, k, alone)
     left = searching_room(query, gallery, k, memory)
     share, places = dist.part(len(gallery)), np.argsort(by_id(gallery))
-    numbers = np.int32 if len(gallery) <= np.iinfo(np.int32).max else np.int64
-    ids, scores = np.empty((len(query), k), numbers), np.empty((len(query), k), np.float32)
+    ids, scores = unanswered(query, gallery, k)
     rows = gallery.vectors[share]
     search = Search(rows, device, order=_order(places[share]), room=left) if len(rows) else None
     step = max(1, TOGETHER // (k + 1))

@@ -83,7 +83,7 @@ FLOORS = [
     {"cells", "exhibits", "overview", "plots", "audit", "parts"},
     {"costs"},
     {"bench", "report", "closeups", "sentences"},
-    {"records", "runner", "terminal", "sortable", "budgeted", "printed"},
+    {"records", "runner", "terminal", "checkpoint_scores", "sortable", "budgeted", "printed"},
     {"sections", "account"},
     {"file_scores"},
     {"page", "evaluations", "compare", "explain", "listing", "export", "card", "readme"},

@@ -12,6 +12,7 @@ import tarballs
 import torch
 from children import numbers, nursery
 from server import Site, serving
+from toys import SMALL
 
 from dml_bench import bench, dist, draws, recipes
 from dml_bench.cli import main
@@ -24,22 +25,7 @@ from dml_bench.errors import DataError, RecipeError
 from dml_bench.packs import Packs
 from dml_bench.store import Run
 
-SAID = {
-    "dataset": "mine",
-    "method": "invaspread",
-    "backbone": "conv4",
-    "weights": "none",
-    "resize": 16,
-    "crop": 16,
-    "augmentation": "affine",
-    "batch": 8,
-    "epochs": 2,
-    "lr": 0.01,
-    "schedule": "constant",
-    "precision": "fp32",
-    "dim": 16,
-    "order": "shards:2",
-}
+SAID = {**SMALL, "dataset": "mine", "method": "invaspread", "resize": 16, "order": "shards:2"}
 LARGEST = 2 * max(len(tarballs.png(label, 0)) for label in range(8))
 BLOCK = 23 * LARGEST  # a block of the two largest shards, and more
 
