@@ -28,9 +28,9 @@ def alone(lock: Path, *, wait: float = -1.0, notes: Collection[str] = ()) -> Ite
         StoreError: nothing can be written there.
     """
     held = FileLock(lock)
-    made = [folder for folder in lock.parents if not folder.exists()]
+    made: list[Path] = []
     try:
-        _acquire(held, lock, wait)
+        _acquire(held, lock, wait, made)
     except Timeout as error:
         raise BusyError(
             f"{lock.parent.name}: expected to be alone, found another process at work on this"
@@ -62,17 +62,32 @@ def only_writer(folder: Path) -> Iterator[None]:
         yield
 
 
-def _acquire(held: FileLock, lock: Path, wait: float) -> None:
-    """Take a lock; who held it before may have taken its folder away."""
+def _acquire(held: FileLock, lock: Path, wait: float, made: list[Path]) -> None:
+    """Take a lock, and list the folders made for it, the innermost first.
+
+    Who held it before may have taken its folder away meanwhile, or have left it to this process:
+    then it counts as made here.
+    """
     for last in (False, False, True):
+        made[:] = [folder for folder in lock.parents if not folder.exists()]
         lock.parent.mkdir(parents=True, exist_ok=True)
         try:
-            held.acquire(timeout=wait)
+            if not _free(held):
+                held.acquire(timeout=wait)
+                if not made and {path.name for path in lock.parent.iterdir()} == {lock.name}:
+                    made.append(lock.parent)
         except FileNotFoundError:
             if last:
                 raise
         else:
             return
+
+
+def _free(held: FileLock) -> bool:
+    """Take a lock if nobody holds it; return whether it is held now."""
+    with suppress(Timeout):
+        held.acquire(timeout=0)
+    return held.is_locked
 
 
 def _withdraw(lock: Path, made: Collection[Path], notes: Collection[str]) -> None:

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 from scheduler import states, with_scheduler, write_suite
+from threadpoolctl import threadpool_limits
 
 from dml_bench.cli import main
 from dml_bench.errors import RecipeError, RunError
@@ -35,10 +36,17 @@ def slurm(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def command(place, tmp_path, monkeypatch):
+def one_thread(monkeypatch):
+    """One thread here as in the processes that are begun: the sums of two differ in last bits."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with threadpool_limits(1):
+        yield
+
+
+@pytest.fixture
+def command(place, tmp_path, monkeypatch, one_thread):
     """A command about the suite, with results of this test; returns the exit status."""
     monkeypatch.chdir(place)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
     def call(*words):
         return main([*words_of(place, tmp_path / "results"), *words])
@@ -82,16 +90,15 @@ def test_processes_of_their_own_end_in_the_same_table(command, place, tmp_path, 
 
 
 @pytest.fixture
-def long_suite(place, tmp_path):
+def long_suite(place, tmp_path, one_thread):
     """One run that takes a while; in a process that waits for it."""
     text = (place / "shapes.toml").read_text().partition("[[run]]")[0]
     path = tmp_path / "long.toml"
     path.write_text(text + '[[run]]\nmethod = "invaspread"\nepochs = 80\n')
     words = [sys.executable, "-m", "dml_bench", "run", str(path), "--executor", "local"]
     words += ["--data-root", str(place / "data"), "--results", str(tmp_path / "results")]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
     with (tmp_path / "log.txt").open("w") as log:
-        process = subprocess.Popen(words, env=env, stdout=log, stderr=log)
+        process = subprocess.Popen(words, stdout=log, stderr=log)
     yield process
     process.kill()
     process.wait()

@@ -358,11 +358,15 @@ def test_a_wide_file_holds_the_means_and_intervals_that_the_records_give():
                    and one["method"].split(" ")[0] == first.method]  # fmt: skip
         for name, found in values.items():
             assert near(line[name], means[name])
+            if len(found) == 1:
+                assert line[f"{name} (95 %)"] == ""
+                continue
             half = float(stats.t.ppf(0.975, len(found) - 1) * stats.sem(found))
             assert near(line[f"{name} (95 %)"], half)
         for name in ("backbone", "dim", "crop", "batch", "epochs"):
             assert line[name] == str(getattr(first, name))
-        assert line["seeds"] == str(len(group)) == "3"
+        assert line["seeds"] == str(len(group))
+    assert {len(group) for group in seeds.values()} >= {3}
 
 
 def near(text, value):

@@ -1,0 +1,82 @@
+"""The folder of a lock: who made it, who takes it away, and two who come for it at once."""
+
+import threading
+
+import pytest
+
+from dml_bench.errors import DataError
+from dml_bench.locks import alone
+
+NOTES = ("recipe.json",)
+
+
+def refused(lock, *, write=NOTES, held=None, go_on=None):
+    """Hold the lock, write some files, and be refused."""
+    with pytest.raises(DataError), alone(lock, notes=NOTES):
+        for name in write:
+            (lock.parent / name).write_text("{}")
+        if held:
+            held.set()
+            assert go_on.wait(20)
+        raise DataError("no image")
+
+
+def test_what_was_made_for_refused_work_is_taken_away(tmp_path):
+    refused(tmp_path / "runs" / "key" / ".lock")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_something_of_worth_stays_and_so_does_a_folder_that_was_there(tmp_path):
+    refused(tmp_path / "runs" / "key" / ".lock", write=["curve.jsonl"])
+    assert [path.name for path in (tmp_path / "runs" / "key").iterdir()] == ["curve.jsonl"]
+    (tmp_path / "own").mkdir()
+    refused(tmp_path / "own" / ".lock", write=[])
+    assert list((tmp_path / "own").iterdir()) == []
+
+
+def waiting_while_another_is_refused(lock, between):
+    """A second that waits for the lock while the first withdraws; both are refused."""
+    held, go_on = threading.Event(), threading.Event()
+    first = threading.Thread(
+        target=refused, args=(lock,), kwargs={"held": held, "go_on": go_on}, daemon=True
+    )
+    first.start()
+    assert held.wait(20)
+    second = threading.Thread(target=refused, args=(lock,), daemon=True)
+    second.start()
+    between(second, go_on)
+    first.join(20)
+    second.join(20)
+    assert not (first.is_alive() or second.is_alive())
+
+
+def test_a_second_that_waited_for_a_refused_one_leaves_no_trace_either(tmp_path):
+    def between(second, go_on):
+        second.join(0.3)  # it waits
+        assert second.is_alive()
+        go_on.set()
+
+    waiting_while_another_is_refused(tmp_path / "runs" / "key" / ".lock", between)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_goes_with_the_last_when_the_first_could_not_take_it(tmp_path, monkeypatch):
+    """The second makes its file of the lock between the first's last file and its folder."""
+    lock = tmp_path / "runs" / "key" / ".lock"
+    kept, asked = type(lock).rmdir, []
+
+    def rmdir(folder):
+        asked.append(folder.name)
+        if asked == ["key"]:
+            lock.touch()
+        kept(folder)
+
+    monkeypatch.setattr(type(lock), "rmdir", rmdir)
+
+    def between(second, go_on):
+        second.join(0.3)
+        go_on.set()
+
+    waiting_while_another_is_refused(lock, between)
+    assert not lock.parent.exists()
+    assert asked[:2] == ["key", "key"]
