@@ -1,5 +1,6 @@
 """Training, end to end: from packed pixels to changed weights."""
 
+import ctypes
 import tempfile
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from benchmarks import pictures, released
 from benchmarks.cases import Case, Done, Work
-from dml_bench import models, recipes
+from dml_bench import models, recipes, recycling
 from dml_bench.assembly import build, method_of
 from dml_bench.data.batches import Batches
 from dml_bench.engine import Training
@@ -59,11 +60,14 @@ def _bare(
     work: Work,
     layout: torch.memory_format = torch.channels_last,
     compiled: bool = False,
+    recycled: bool = True,
 ) -> Done:
     """Step the same network on one resident batch of floats: no input, no augmentation."""
     device = torch.device(work.device)
     torch.manual_seed(0)
     model = build(recipe, work.device).to(memory_format=layout).train()
+    if not recycled:
+        _as_it_comes()
     see = torch.compile(model) if compiled else model
     method = method_of(recipe, data).to(device)
     images = torch.rand(2, recipe.batch, 3, recipe.crop, recipe.crop, device=device)
@@ -88,6 +92,13 @@ def _bare(
         step()
     _wait(device)
     return Done(steps * recipe.batch, time.perf_counter() - begun)
+
+
+def _as_it_comes() -> None:
+    """Undo `recycling.recycle`: what the GNU C library does by itself, by its manual."""
+    library = ctypes.CDLL(None)
+    library.mallopt(recycling.MAPPED, 1 << 16)
+    library.mallopt(recycling.TRIM, 1 << 17)
 
 
 def _released(recipe: Recipe, data: Dataset, work: Work) -> Done:
@@ -186,6 +197,15 @@ CASES = (
         1,
         lambda work: _bare(*cifar(work), work),
         lambda work: _bare(*cifar(work), work, compiled=True),
+    ),
+    Case(
+        "step-recycled",
+        "a step of conv4 at 32 px, memory kept for the next tensor",
+        "images",
+        "as the C library comes",
+        1,
+        lambda work: _bare(*_recipe("conv4", 32, 256, work), work),
+        lambda work: _bare(*_recipe("conv4", 32, 256, work), work, recycled=False),
     ),
     Case(
         "train-googlenet-bare",

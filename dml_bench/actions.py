@@ -4,22 +4,13 @@ import argparse
 
 from rich.console import Console
 
-from dml_bench import (
-    account,
-    bench,
-    data,
-    outcomes,
-    recipes,
-    records,
-    report,
-    store,
-    typeset,
-)
 from dml_bench import audit as inspection
+from dml_bench import bench, data, outcomes, recipes, records, report, store, typeset
 from dml_bench.atomic import to_json
 from dml_bench.data import fetch as bring
 from dml_bench.environment import device_of
 from dml_bench.errors import RecipeError, StoreError
+from dml_bench.ledger import account
 from dml_bench.loggers import logger_of
 from dml_bench.published import read_published
 from dml_bench.results import finished_runs, read_records
@@ -54,7 +45,7 @@ def train(args: argparse.Namespace) -> int:
 
 def write_all(args: argparse.Namespace) -> None:
     """Write the tables and the page of all finished runs."""
-    from dml_bench import page  # matplotlib is imported when something is drawn
+    from dml_bench.pages import page
 
     everything = _finished(args)
     written = report.write(everything, args.results / "tables")
@@ -64,7 +55,7 @@ def write_all(args: argparse.Namespace) -> None:
 
 def report_tables(args: argparse.Namespace) -> int:
     """Write the tables, plots and page of all stored runs."""
-    from dml_bench import page
+    from dml_bench.pages import page
 
     results = _finished(args)
     published = _published(args) if args.published or args.records else []

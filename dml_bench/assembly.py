@@ -8,16 +8,21 @@ from dml_bench.methods import METHODS
 from dml_bench.methods.base import BaseMethod, make
 from dml_bench.models import Model
 from dml_bench.plugins import verify
+from dml_bench.recycling import recycle
 from dml_bench.types import Dataset, Ints, Recipe
 
 
 def build(recipe: Recipe, device: str) -> Model:
-    """Return a recipe's model as it is before training.
+    """Return a recipe's model as it is before training, where it computes.
+
+    On the processor this process keeps, from now on, the memory that tensors give back.
 
     Raises:
         DataError: a user's file is another than the recipe's.
     """
     verify(recipe.backbone, recipe.backbone_digest)
+    if device == "cpu":
+        recycle()
     model = models.build(
         recipe.backbone,
         recipe.weights,

@@ -11,7 +11,7 @@ from typing import Any
 from dml_bench import records, typeset
 from dml_bench.again import again
 from dml_bench.atomic import atomic_write
-from dml_bench.locate import locate
+from dml_bench.comparisons.locate import locate
 from dml_bench.metrics import METRICS
 from dml_bench.plugins import short
 from dml_bench.results import read_result

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from dml_bench.ledger import BEST, OVER_LAST, OVER_SELECTED
 from dml_bench.rows import COUNTS, HIGH, LOW, OVER_SEEDS, TEXTS
+from dml_bench.selection import BEST, OVER_LAST, OVER_SELECTED
 from dml_bench.spread import DISTANCES
 from dml_bench.typeset import Grid
 

@@ -16,14 +16,14 @@ from dml_bench.text import in_short, shown
 
 HOMES = {
     "card": "card",
-    "compare": "compare",
+    "compare": "comparisons.compare",
     "completion": "completion",
     "evaluate": "evaluations",
-    "explain": "explain",
+    "explain": "comparisons.explain",
     "export": "export",
     "list_parts": "listing",
-    "rerun": "rerun",
-    "run": "running",
+    "rerun": "comparisons.rerun",
+    "run": "jobs.running",
 }
 """The module of what a command does, where it has one of its own."""
 SHARED = ("train", "run")

@@ -24,13 +24,22 @@ def colour_jitter(images: Tensor, u: Tensor) -> Tensor:
     turn = JITTER * (2 * u[:, 3] - 1)
     strengths = torch.cat([factor, turn[:, None]], dim=1).to(images.device, non_blocking=True)
     turns = u[:, 4:].argsort(dim=1)  # (M, 4): which change comes first, second, ...
-    result = images.clone()
-    for place in range(4):
-        for kind, change in enumerate((_brightness, _contrast, _saturation, _hue)):
-            rows = torch.nonzero(turns[:, place] == kind)[:, 0]
-            rows = rows.to(images.device, non_blocking=True)
-            result[rows] = change(result[rows], strengths[rows, kind][:, None, None, None])
-    return result
+    lying = torch.arange(len(u), device=u.device)  # which image lies at each place
+    result = images
+    for kinds in turns.T:
+        wanted = kinds.argsort(stable=True)  # images of one change together
+        result = result[_there(lying.argsort()[wanted], images)]
+        counts = torch.bincount(kinds, minlength=len(CHANGES)).tolist()
+        factors = strengths[_there(wanted, images)].split_with_sizes(counts)
+        each = enumerate(zip(CHANGES, result.split_with_sizes(counts), factors, strict=True))
+        changed = [change(part, own[:, i, None, None, None]) for i, (change, part, own) in each]
+        result = torch.cat(changed)
+        lying = wanted
+    return result[_there(lying.argsort(), images)]
+
+
+def _there(rows: Tensor, images: Tensor) -> Tensor:
+    return rows.to(images.device, non_blocking=True)
 
 
 def _blend(images: Tensor, other: Tensor, factor: Tensor) -> Tensor:
@@ -56,16 +65,23 @@ def _luma(images: Tensor) -> Tensor:
 
 def _hue(images: Tensor, turn: Tensor) -> Tensor:
     """Turn the hue circle by a share of it, value and saturation kept."""
-    value = images.amax(1, keepdim=True)
-    spread = value - images.amin(1, keepdim=True)
-    hue = (_hexagon(images, value, spread) + 6 * turn) % 6
+    red, green, blue = images.chunk(3, dim=1)
+    value = torch.maximum(torch.maximum(red, green), blue)  # sooner than a reduction of three
+    spread = value - torch.minimum(torch.minimum(red, green), blue)
+    hue = _around(_hexagon(images, value, spread) + 6 * turn)
     step = torch.tensor([5.0, 3.0, 1.0], device=images.device)[:, None, None]  # red, green, blue
-    k = (step + hue) % 6
-    return value - spread * torch.minimum(k, 4 - k).clamp(0, 1)
+    k = _around(step + hue)
+    near = torch.minimum(k, 4 - k).clamp_(0, 1)
+    return value - near.mul_(spread)
+
+
+def _around(place: Tensor) -> Tensor:
+    """Return places on a circle of six: what `% 6` gives, to the bit if a turn away at most."""
+    return place - (place / 6).floor_().mul_(6)
 
 
 def _hexagon(images: Tensor, value: Tensor, spread: Tensor) -> Tensor:
-    """Return (M, 1, H, W) the hue, from 0 to 6; 0 where there is no colour."""
+    """Return (M, 1, H, W) the hue, from -1 to 5; 0 where there is no colour."""
     red, green, blue = images.chunk(3, dim=1)
     over = spread.clamp(min=torch.finfo(images.dtype).tiny)
     hue = torch.where(
@@ -79,3 +95,6 @@ def _hexagon(images: Tensor, value: Tensor, spread: Tensor) -> Tensor:
 def random_grayscale(images: Tensor, u: Tensor) -> Tensor:
     """Take the colour out of one image in five; u is (M, 1)."""
     return torch.where((u < GRAY_CHANCE)[:, :, None, None], _luma(images), images)
+
+
+CHANGES = (_brightness, _contrast, _saturation, _hue)

@@ -94,7 +94,7 @@ def _formats(_args: argparse.Namespace) -> list[str]:
 
 
 def _allocation(_args: argparse.Namespace) -> list[str]:
-    from dml_bench.allocation import SETTINGS
+    from dml_bench.jobs.allocation import SETTINGS
 
     return [f"{name}=" for name in SETTINGS]
 

@@ -27,7 +27,8 @@ def random_resized_crop(images: Tensor, u: Tensor, size: int) -> Tensor:
     top, left, tall, wide = _boxes(u, height, width)
     rows = resize_weights(top, tall, size, height)  # (M, size, H)
     columns = resize_weights(left, wide, size, width)  # (M, size, W)
-    return rows[:, None] @ images @ columns[:, None].mT
+    narrow = images.flatten(1, 2) @ columns.mT  # (M, 3 * H, size), one product an image
+    return rows[:, None] @ narrow.view(*images.shape[:3], size)
 
 
 def _boxes(u: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from dml_bench.atomic import atomic_file, atomic_write
+from dml_bench.comparisons.locate import locate
 from dml_bench.errors import RecipeError, StoreError
-from dml_bench.locate import locate
 from dml_bench.readers import Array
 from dml_bench.results import read_result
 from dml_bench.store import Run

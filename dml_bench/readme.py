@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from dml_bench import cells, figures, plots, typeset
+from dml_bench import cells, typeset
 from dml_bench.atomic import atomic_write
-from dml_bench.charts import Entry, entries
 from dml_bench.errors import StoreError
+from dml_bench.pages import figures, plots
+from dml_bench.pages.charts import Entry, entries
 from dml_bench.results import read_records
 from dml_bench.rows import place
 from dml_bench.types import RunResult

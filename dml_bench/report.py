@@ -12,7 +12,6 @@ from rich.console import Console
 
 from dml_bench import cells, typeset
 from dml_bench.atomic import atomic_write, to_json
-from dml_bench.ledger import ledger
 from dml_bench.locks import only_writer
 from dml_bench.published import Published
 from dml_bench.published import published as papers
@@ -34,6 +33,7 @@ from dml_bench.rows import (
     printed_rows,
     row_of,
 )
+from dml_bench.selection import ledger
 from dml_bench.text import formula_free
 from dml_bench.types import Recipe, RunResult
 

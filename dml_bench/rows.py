@@ -8,7 +8,7 @@ from pathlib import PurePath
 from statistics import fmean
 from typing import Any
 
-from dml_bench import ledger
+from dml_bench import selection as ledger
 from dml_bench.errors import StoreError
 from dml_bench.published import Published
 from dml_bench.statistics import over_seeds

@@ -34,9 +34,12 @@ def warm():
     """Import what commands import on the way; no thread is begun, for a child would miss it."""
     import sklearn.manifold
 
-    from dml_bench import actions, compare, evaluations, listing, page, running
+    from dml_bench import actions, evaluations, listing
+    from dml_bench.comparisons import compare
     from dml_bench.data import glyphs
+    from dml_bench.jobs import running
     from dml_bench.methods import METHODS
+    from dml_bench.pages import page
 
     used = actions, compare, evaluations, glyphs, listing, page, running, sklearn.manifold
     return *used, *(METHODS[name] for name in METHODS)

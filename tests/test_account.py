@@ -6,16 +6,28 @@ from pathlib import Path
 
 import pytest
 
-from dml_bench import account, budgeted, page, printed, reckonings
-from dml_bench.budgets import BUDGET, EVERY, matched, said, switches
 from dml_bench.cli import main
-from dml_bench.questions import PLAIN, QUESTIONS, Claim
+from dml_bench.ledger import account, budgeted, printed, reckonings
+from dml_bench.ledger.budgets import BUDGET, EVERY, matched, said, switches
+from dml_bench.ledger.questions import PLAIN, QUESTIONS, Claim
+from dml_bench.ledger.sentences import anchor, difference
+from dml_bench.ledger.verdicts import (
+    ABSENT,
+    ALIKE,
+    FAILS,
+    HOLDS,
+    LESS,
+    MORE,
+    OPEN,
+    judged,
+    line,
+    overall,
+)
+from dml_bench.pages import page
 from dml_bench.results import read_records
 from dml_bench.rows import groups as grouped
-from dml_bench.sentences import anchor, difference
 from dml_bench.suites import load, names
 from dml_bench.types import Recipe, RunResult
-from dml_bench.verdicts import ABSENT, ALIKE, FAILS, HOLDS, LESS, MORE, OPEN, judged, line, overall
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT / "results" / "published"

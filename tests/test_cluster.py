@@ -14,8 +14,8 @@ from threadpoolctl import threadpool_limits
 
 from dml_bench.cli import main
 from dml_bench.errors import RecipeError, RunError
-from dml_bench.job import AGAIN, Job
-from dml_bench.notes import Note
+from dml_bench.jobs.job import AGAIN, Job
+from dml_bench.jobs.notes import Note
 from dml_bench.results import finished_runs
 from dml_bench.runner import Entry
 
@@ -157,7 +157,7 @@ def job(tmp_path, monkeypatch):
                 raise error
             return "the-key"
 
-        monkeypatch.setattr("dml_bench.job._Attempt._run", does)
+        monkeypatch.setattr("dml_bench.jobs.job._Attempt._run", does)
         status = 0
         try:
             made()

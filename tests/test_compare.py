@@ -12,9 +12,9 @@ from toys import SMALL, toy
 
 from dml_bench import bench, recipes
 from dml_bench.cli import main
-from dml_bench.comparison import compare
+from dml_bench.comparisons.comparison import compare
+from dml_bench.comparisons.sides import Side, side_of
 from dml_bench.errors import StoreError
-from dml_bench.sides import Side, side_of
 from dml_bench.statistics import paired
 from dml_bench.types import Embeddings, PerQuery
 

@@ -10,13 +10,13 @@ import pytest
 from test_report import run_of
 from test_whole_path import SMALL, write_dataset
 
-from dml_bench import explanation
 from dml_bench.cli import main
+from dml_bench.comparisons import explanation
+from dml_bench.comparisons.explain import in_words
+from dml_bench.comparisons.explanation import apart, numbers, verdict
+from dml_bench.comparisons.rerun import with_weights
 from dml_bench.errors import DataError
-from dml_bench.explain import in_words
-from dml_bench.explanation import apart, numbers, verdict
 from dml_bench.models import digest
-from dml_bench.rerun import with_weights
 
 
 def told(a, b):

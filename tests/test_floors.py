@@ -16,12 +16,13 @@ FLOORS = [
         "types",
         "registry",
         "atomic",
+        "recycling",
         "environment",
         "endings",
         "foundation",
         "progress",
         "signals",
-        "slurm",
+        "jobs/slurm",
         "weights",
     },
     {
@@ -30,8 +31,8 @@ FLOORS = [
         "memory",
         "mapping",
         "statistics",
-        "ledger",
-        "explanation",
+        "selection",
+        "comparisons/explanation",
         "parsing",
         "published",
     },
@@ -42,8 +43,8 @@ FLOORS = [
         "centres",
         "agreement",
         "locks",
-        "allocation",
-        "notes",
+        "jobs/allocation",
+        "jobs/notes",
         "results",
         "suites",
         "draws",
@@ -53,7 +54,7 @@ FLOORS = [
         "fields",
         "optimisation",
         "norms",
-        "verdicts",
+        "ledger/verdicts",
     },
     {
         *(
@@ -68,31 +69,57 @@ FLOORS = [
             "backbones",
             "readers",
         ),
-        *("locate", "budgets"),
+        *("comparisons/locate", "ledger/budgets"),
     },
-    {"augment", "preprocessing", "files", "network", "spread", "questions"},
-    {"answers", "geometry", "models", "presence", "reckonings"},
+    {"augment", "preprocessing", "files", "network", "spread", "ledger/questions"},
+    {"answers", "geometry", "models", "presence", "ledger/reckonings"},
     {"metrics", "ties"},
     {"answering", "data"},
     {"scoring"},
-    {"methods", "findings", "embed", "checkpoint", "teacher", "packs", "sides"},
+    {"methods", "findings", "embed", "checkpoint", "teacher", "packs", "comparisons/sides"},
     {"look", "assembly"},
-    {"engine", "provenance", "comparison", "loggers", "contradictions"},
+    {"engine", "provenance", "comparisons/comparison", "loggers", "contradictions"},
     {"recipes"},
-    {"typeset", "figures", "outcomes", "charts", "gallery", "projection", "thumbnails", "again"},
-    {"cells", "exhibits", "overview", "plots", "audit", "parts"},
-    {"costs"},
-    {"bench", "report", "closeups", "sentences"},
-    {"records", "runner", "terminal", "checkpoint_scores", "sortable", "budgeted", "printed"},
-    {"sections", "account"},
+    {
+        "typeset",
+        "pages/figures",
+        "outcomes",
+        "pages/charts",
+        "pages/gallery",
+        "pages/projection",
+        "pages/thumbnails",
+        "again",
+    },
+    {"cells", "pages/exhibits", "overview", "pages/plots", "audit", "parts"},
+    {"pages/costs"},
+    {"bench", "report", "pages/closeups", "ledger/sentences"},
+    {
+        "records",
+        "runner",
+        "terminal",
+        "checkpoint_scores",
+        "pages/sortable",
+        "ledger/budgeted",
+        "ledger/printed",
+    },
+    {"pages/sections", "ledger/account"},
     {"file_scores"},
-    {"page", "evaluations", "compare", "explain", "listing", "export", "card", "readme"},
-    {"rerun", "completion"},
-    {"job"},
-    {"executors"},
-    {"handover"},
+    {
+        "pages/page",
+        "evaluations",
+        "comparisons/compare",
+        "comparisons/explain",
+        "listing",
+        "export",
+        "card",
+        "readme",
+    },
+    {"comparisons/rerun", "completion"},
+    {"jobs/job"},
+    {"jobs/executors"},
+    {"jobs/handover"},
     {"actions"},
-    {"running"},
+    {"jobs/running"},
     {"arguments"},
     {"cli"},
     {"evaluate", "train", "__main__"},
@@ -101,13 +128,13 @@ HOMES = {
     "faiss": {"products"},
     "torch.distributed": {"dist"},
     "torch.utils.tensorboard": {"loggers"},
-    "matplotlib": {"figures", "plots", "costs", "data/glyphs"},
+    "matplotlib": {"pages/figures", "pages/plots", "pages/costs", "data/glyphs"},
     "argcomplete": {"completion"},
-    "jinja2": {"page"},
+    "jinja2": {"pages/page"},
     "pandas": {"report"},
     "pyarrow": {"readers", "export"},
     "pytorch_metric_learning": {"methods"},
-    "submitit": {"executors", "job"},
+    "submitit": {"jobs/executors", "jobs/job"},
 }
 PACKAGE = Path(dml_bench.__file__).parent
 FLOOR = {part: number for number, parts in enumerate(FLOORS) for part in parts}
@@ -129,17 +156,23 @@ def imports(text: str) -> Iterator[str]:
                 yield f"torch.{attribute}"
 
 
+def part(*names: str) -> str:
+    """The part that a path belongs to: a module with a floor of its own, or what is at the top."""
+    own = "/".join(names[:2])
+    return own if own in FLOOR else names[0]
+
+
 def parts(text: str) -> set[str]:
     """The package's own parts that a source imports."""
-    names = {name.split(".")[1] for name in imports(text) if name.startswith("dml_bench.")}
-    return names - set(dml_bench.__all__)  # the package's own names are no parts
+    names = (name.split(".")[1:] for name in imports(text) if name.startswith("dml_bench."))
+    return {part(*found) for found in names} - set(dml_bench.__all__)  # its own names are no parts
 
 
 def upward(sources: dict[str, str]) -> list[str]:
     return [
         f"{name} imports {other}"
         for name, text in sources.items()
-        if (me := name.split("/")[0]) != "__init__"
+        if (me := part(*name.split("/"))) != "__init__"
         for other in sorted(parts(text) - {me})
         if me in FLOOR and other in FLOOR and FLOOR[other] >= FLOOR[me]
     ]
@@ -157,7 +190,7 @@ def strangers(library: str, sources: dict[str, str]) -> list[str]:
 
 
 def test_every_part_has_a_floor():
-    here = {name.split("/")[0] for name in SOURCES} - {"__init__"}
+    here = {part(*name.split("/")) for name in SOURCES if not name.endswith("__init__")}
     used = set().union(*map(parts, SOURCES.values()))
     homeless = sorted((here | used) - set(FLOOR))
     assert homeless == [], f"give it a floor in FLOORS, or a name that is there: {homeless}"

@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from dml_bench import gallery
 from dml_bench.neighbours import rank
+from dml_bench.pages import gallery
 from dml_bench.types import Embeddings, Ranking
 
 

@@ -10,8 +10,8 @@ from toys import SMALL, split, toy, toy_seen
 from dml_bench import bench, recipes
 from dml_bench.data.splits import hold_out
 from dml_bench.errors import RecipeError
-from dml_bench.ledger import ledger
 from dml_bench.results import read_result
+from dml_bench.selection import ledger
 from dml_bench.types import NO_LABEL, Dataset
 
 HELD = {**SMALL, "epochs": 3, "monitor": "recall@1", "validation": 0.5}

@@ -16,17 +16,18 @@ import pytest
 from exhibition import HOSTILE, SOURCE, write_place
 from PIL import Image
 
-from dml_bench import data, page
+from dml_bench import data
 from dml_bench.again import again
 from dml_bench.arguments import parser
 from dml_bench.cli import main
 from dml_bench.fields import parse
+from dml_bench.pages import page
+from dml_bench.pages.sections import sections
+from dml_bench.pages.thumbnails import COLUMNS, SIDE, find, sheet
 from dml_bench.published import Published
 from dml_bench.recipes import resolve
 from dml_bench.results import finished_runs
-from dml_bench.sections import sections
 from dml_bench.terminal import said
-from dml_bench.thumbnails import COLUMNS, SIDE, find, sheet
 
 
 class Reader(HTMLParser):

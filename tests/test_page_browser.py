@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from exhibition import HOSTILE, write_place
 
-from dml_bench import page
+from dml_bench.pages import page
 from dml_bench.results import finished_runs
 
 webdriver = pytest.importorskip("selenium.webdriver")

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from dml_bench import closeups, data, page, suites
+from dml_bench import data, suites
 from dml_bench.neighbours import rank
+from dml_bench.pages import closeups, page
+from dml_bench.pages.sections import sections
 from dml_bench.recipes import resolve
-from dml_bench.sections import sections
 from dml_bench.store import Run
 from dml_bench.types import Embeddings, RunResult
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from test_report import RECIPE, run_of
 
-from dml_bench import charts, costs, figures, plots
+from dml_bench.pages import charts, costs, figures, plots
 
 
 def trained(value=0.5, curve=(3.0, 2.0), seconds=10.0, supervision="unsupervised", **recipe):

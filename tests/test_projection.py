@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dml_bench.projection import MOST_CLASSES, MOST_IMAGES, project, sample
+from dml_bench.pages.projection import MOST_CLASSES, MOST_IMAGES, project, sample
 from dml_bench.types import Embeddings
 
 

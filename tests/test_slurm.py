@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from test_cluster import numbers, table, wait_for
 
-from dml_bench.notes import Note
+from dml_bench.jobs.notes import Note
 
 ROOT = Path(__file__).parents[1]
 CLUSTER = Path(__file__).parent / "slurm" / "cluster.sh"

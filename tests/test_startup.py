@@ -39,7 +39,7 @@ def test_a_list_of_methods_needs_torch_as_this_test_can_see():
 
 
 def test_commands_that_draw_nothing_import_nothing_that_draws():
-    code = "import sys, dml_bench.actions, dml_bench.evaluations, dml_bench.compare\n"
+    code = "import sys, dml_bench.actions, dml_bench.evaluations, dml_bench.comparisons.compare\n"
     assert imported(f"{code}print('matplotlib' in sys.modules)") == "False"
 
 

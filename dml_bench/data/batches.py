@@ -1,9 +1,10 @@
 """Batches: which images a step sees, and in which views. Decided by (seed, epoch) alone."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,10 @@ class Batches:
         partners: Ints | None = None,
         order: Ints | None = None,
     ) -> Iterator[Batch]:
-        """Yield an epoch's batches from step `start` on, the next made while one is used.
+        """Yield an epoch's batches from step `start` on.
+
+        For an accelerator, and where pixels are read from elsewhere, the next is made while one is
+        used. On the processor both would ask for all its cores: one after the other is sooner.
 
         The ids and labels are those of a whole batch, in every process; the images those of this
         process's part of it.
@@ -97,13 +101,11 @@ class Batches:
         if start >= len(self):
             return
         tables = self._tables(epoch, partners, order)
-        with ThreadPoolExecutor(1) as pool, ahead_of(self.pixels, self._own(tables.order, start)):
-            ahead = pool.submit(self._batch, tables, start)
-            for step in range(start, len(self)):
-                batch = ahead.result()
-                if step + 1 < len(self):
-                    ahead = pool.submit(self._batch, tables, step + 1)
-                yield batch
+        with ahead_of(self.pixels, self._own(tables.order, start)):
+            made = partial(self._batch, tables)
+            steps = range(start, len(self))
+            beside = self.source is None or self.device.type != "cpu"
+            yield from _overlapped(made, steps) if beside else map(made, steps)
 
     def _own(self, order: Ints, start: int) -> Ints:
         """Return the rows that this process will ask for from step `start` on."""
@@ -142,6 +144,16 @@ class Batches:
             pixels = on(self.device, torch.from_numpy(self.pixels[pictures]))
             return pixels, tables, self.recipe.crop
         return self.source, tables, self.recipe.crop, on(self.device, torch.from_numpy(pictures))
+
+
+def _overlapped(made: Callable[[int], Batch], steps: Sequence[int]) -> Iterator[Batch]:
+    """Yield what is made of each step, the next made while one is used."""
+    with ThreadPoolExecutor(1) as pool:
+        ahead = pool.submit(made, steps[0])
+        for step in steps[1:]:
+            batch, ahead = ahead.result(), pool.submit(made, step)
+            yield batch
+        yield ahead.result()
 
 
 def on(device: torch.device, tensor: Tensor) -> Tensor:

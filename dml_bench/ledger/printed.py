@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dml_bench.budgets import Group, switches
+from dml_bench.ledger.budgets import Group, switches
+from dml_bench.ledger.sentences import links
 from dml_bench.parts import cent, signed
-from dml_bench.sentences import links
 from dml_bench.statistics import over_seeds
 from dml_bench.suites import load
 from dml_bench.types import Recipe

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from statistics import fmean
 
-from dml_bench.budgets import Group, primary, said, switches
+from dml_bench.ledger.budgets import Group, primary, said, switches
+from dml_bench.ledger.sentences import difference, links
+from dml_bench.ledger.verdicts import Line
 from dml_bench.parts import cent
 from dml_bench.rows import labels_of, place
-from dml_bench.sentences import difference, links
 from dml_bench.spread import DISTANCES
 from dml_bench.statistics import over_seeds
 from dml_bench.types import RunResult
-from dml_bench.verdicts import Line
 
 
 def section(groups: Sequence[Group], folder: str) -> list[str]:

@@ -7,17 +7,17 @@ records that carry it.
 from collections.abc import Sequence
 from pathlib import Path
 
-from dml_bench import budgeted, printed, reckonings, verdicts
 from dml_bench.atomic import atomic_write
-from dml_bench.budgets import Group, matched
+from dml_bench.ledger import budgeted, printed, reckonings, verdicts
+from dml_bench.ledger.budgets import Group, matched
+from dml_bench.ledger.questions import QUESTIONS, Claim, Question
+from dml_bench.ledger.sentences import anchor, inflated, sentence
+from dml_bench.ledger.verdicts import FAILS, HOLDS, Line
 from dml_bench.parts import cent
-from dml_bench.questions import QUESTIONS, Claim, Question
 from dml_bench.results import read_records
 from dml_bench.rows import groups as grouped
-from dml_bench.sentences import anchor, inflated, sentence
 from dml_bench.suites import load
 from dml_bench.types import RunResult
-from dml_bench.verdicts import FAILS, HOLDS, Line
 
 NAME = "LEDGER.md"
 HEAD = """# The ledger

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from test_report import run_of
 
-from dml_bench.ledger import ledger
+from dml_bench.selection import ledger
 
 BEST, OVER_LAST = "recall@1 (best on test)", "recall@1 (inflation over last)"
 SELECTED, OVER_SELECTED = "recall@1 (selected)", "recall@1 (inflation over selected)"

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dml_bench import scoring
+from dml_bench.comparisons.locate import locate
 from dml_bench.errors import MetricError, StoreError
 from dml_bench.files import load_embeddings
-from dml_bench.locate import locate
 from dml_bench.metrics import metric
 from dml_bench.neighbours import by_id
 from dml_bench.readers import READERS

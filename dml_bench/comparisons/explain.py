@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from dml_bench import records
-from dml_bench.explanation import ASKED, TOPICS, Line, numbers, said, verdict
-from dml_bench.explanation import explain as lines_of
-from dml_bench.locate import locate
+from dml_bench.comparisons.explanation import ASKED, TOPICS, Line, numbers, said, verdict
+from dml_bench.comparisons.explanation import explain as lines_of
+from dml_bench.comparisons.locate import locate
 from dml_bench.parts import Part, cent, show_parts, signed
 from dml_bench.results import read_result
 from dml_bench.terminal import formats

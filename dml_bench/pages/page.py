@@ -11,15 +11,15 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from dml_bench import figures
-from dml_bench.account import answers
 from dml_bench.again import again
 from dml_bench.atomic import atomic_write
+from dml_bench.ledger.account import answers
 from dml_bench.locks import only_writer
+from dml_bench.pages import figures
+from dml_bench.pages.sections import Section, sections
 from dml_bench.published import Published
 from dml_bench.rows import HERE
 from dml_bench.rows import groups as grouped
-from dml_bench.sections import Section, sections
 from dml_bench.types import RunResult
 
 FOLDER = "records"
@@ -90,7 +90,7 @@ def html(found: Sequence[Section], ledger: Sequence[Answers] = ()) -> str:
 
 def _environment() -> Environment:
     made = Environment(
-        loader=PackageLoader("dml_bench"),
+        loader=PackageLoader("dml_bench.pages"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -5,14 +5,15 @@ from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 
-from dml_bench import allocation, dist, runner, slurm, suites, typeset
+from dml_bench import dist, runner, suites, typeset
 from dml_bench.actions import write_all
 from dml_bench.environment import device_of
 from dml_bench.errors import RecipeError
-from dml_bench.executors import EXECUTORS, Executor, Local, Slurm
-from dml_bench.handover import Place, Work
+from dml_bench.jobs import allocation, slurm
+from dml_bench.jobs.executors import EXECUTORS, Executor, Local, Slurm
+from dml_bench.jobs.handover import Place, Work
+from dml_bench.jobs.notes import Standing, all_notes
 from dml_bench.loggers import logger_of
-from dml_bench.notes import Standing, all_notes
 from dml_bench.registry import unknown
 from dml_bench.runner import Failure
 from dml_bench.terminal import said, say, show_runs

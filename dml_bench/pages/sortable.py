@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dml_bench import report
-from dml_bench.charts import Entry
+from dml_bench.pages.charts import Entry
 from dml_bench.rows import COUNTS, TEXTS
 
 FOLDED = ("origin", "weights", "batch", "nmi_geometric", "nmi_chance")

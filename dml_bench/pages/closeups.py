@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from dml_bench import gallery, plots
-from dml_bench.charts import Entry, with_metric
 from dml_bench.errors import StoreError
-from dml_bench.exhibits import Apart, Closeup, Named, Picture, Point, Shown
-from dml_bench.figures import file_name
-from dml_bench.projection import project, sample
+from dml_bench.pages import gallery, plots
+from dml_bench.pages.charts import Entry, with_metric
+from dml_bench.pages.exhibits import Apart, Closeup, Named, Picture, Point, Shown
+from dml_bench.pages.figures import file_name
+from dml_bench.pages.projection import project, sample
 from dml_bench.rows import HERE
 from dml_bench.store import Run
 from dml_bench.types import Dataset, Embeddings, Ints, Ranking

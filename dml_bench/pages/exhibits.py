@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from dml_bench.figures import Drawing
+from dml_bench.pages.figures import Drawing
 
 
 @dataclass(frozen=True)

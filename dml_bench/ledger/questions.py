@@ -7,8 +7,8 @@ in just that, and `verdicts` says what their difference decides.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dml_bench.budgets import BUDGET, EVERY, Side
-from dml_bench.verdicts import ALIKE, LESS, MORE
+from dml_bench.ledger.budgets import BUDGET, EVERY, Side
+from dml_bench.ledger.verdicts import ALIKE, LESS, MORE
 
 PLAIN: Side = {
     "method": "invaspread",

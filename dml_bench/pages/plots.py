@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dml_bench.charts import Ablation, Entry, curves
-from dml_bench.figures import INK, Drawing, styled, wrapped
-from dml_bench.ledger import VALIDATION
+from dml_bench.pages.charts import Ablation, Entry, curves
+from dml_bench.pages.figures import INK, Drawing, styled, wrapped
+from dml_bench.selection import VALIDATION
 
 OKABE_ITO = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#8a8f98")
 DASHES = ("-", "--", ":", "-.")

@@ -9,10 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from dml_bench import slurm
 from dml_bench.errors import BenchError
-from dml_bench.job import AGAIN, Job
-from dml_bench.notes import Note
+from dml_bench.jobs import slurm
+from dml_bench.jobs.job import AGAIN, Job
+from dml_bench.jobs.notes import Note
 from dml_bench.text import shown
 from dml_bench.zoos import extra
 

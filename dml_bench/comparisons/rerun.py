@@ -10,11 +10,11 @@ from typing import Any
 
 from dml_bench import bench, data, models, outcomes, provenance
 from dml_bench.again import again
+from dml_bench.comparisons.explain import stored
+from dml_bench.comparisons.explanation import CODE, MACHINE, Line, apart, explain, numbers
 from dml_bench.data.share import as_trained
 from dml_bench.environment import device_of
 from dml_bench.errors import DataError, RecipeError, StoreError
-from dml_bench.explain import stored
-from dml_bench.explanation import CODE, MACHINE, Line, apart, explain, numbers
 from dml_bench.parts import Part, show_parts
 from dml_bench.terminal import formats, say
 from dml_bench.types import Dataset, Recipe, RunResult

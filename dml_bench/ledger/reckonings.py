@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean
 
-from dml_bench.budgets import BUDGET, FREE, Group, Side, alike, meets, primary
-from dml_bench.ledger import BEST, OVER_LAST, ledger
+from dml_bench.ledger.budgets import BUDGET, FREE, Group, Side, alike, meets, primary
+from dml_bench.ledger.questions import NCE, PLAIN, Claim
+from dml_bench.ledger.verdicts import MORE, Line, line
 from dml_bench.published import Published, published
-from dml_bench.questions import NCE, PLAIN, Claim
 from dml_bench.rows import place
+from dml_bench.selection import BEST, OVER_LAST, ledger
 from dml_bench.statistics import over_seeds
 from dml_bench.types import Recipe, RunResult
-from dml_bench.verdicts import MORE, Line, line
 
 STANDS_FOR: Mapping[str, Sequence[str]] = {
     "cifar10": ("cifar10", "cifar10_jpeg"),

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dml_bench import runner, slurm
+from dml_bench import runner
 from dml_bench.engine import Say
 from dml_bench.environment import device_of
 from dml_bench.errors import BenchError
-from dml_bench.executors import Executor
-from dml_bench.job import Job
+from dml_bench.jobs import slurm
+from dml_bench.jobs.executors import Executor
+from dml_bench.jobs.job import Job
+from dml_bench.jobs.notes import Note, Standing, name_of
 from dml_bench.locks import alone
-from dml_bench.notes import Note, Standing, name_of
 from dml_bench.progress import Bar
 from dml_bench.results import read_result
 from dml_bench.runner import Entry, Failure, Resolver, failure_of

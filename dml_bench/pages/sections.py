@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from dml_bench import charts, costs, figures, plots, report, thumbnails
-from dml_bench.charts import Entry
-from dml_bench.closeups import closeups
-from dml_bench.exhibits import Closeup, Picture, pictures
-from dml_bench.figures import Drawing
+from dml_bench import report
+from dml_bench.pages import charts, costs, figures, plots, thumbnails
+from dml_bench.pages.charts import Entry
+from dml_bench.pages.closeups import closeups
+from dml_bench.pages.exhibits import Closeup, Picture, pictures
+from dml_bench.pages.figures import Drawing
+from dml_bench.pages.sortable import Table, table
 from dml_bench.published import Published
 from dml_bench.rows import headings, place
-from dml_bench.sortable import Table, table
 from dml_bench.types import Dataset, RunResult
 
 KINDS = {

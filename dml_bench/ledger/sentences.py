@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from dml_bench.budgets import said
+from dml_bench.ledger.budgets import said
+from dml_bench.ledger.reckonings import Inflation
+from dml_bench.ledger.verdicts import Line
 from dml_bench.parts import cent, signed
-from dml_bench.reckonings import Inflation
 from dml_bench.rows import labels_of
 from dml_bench.types import Recipe, RunResult
-from dml_bench.verdicts import Line
 
 
 def sentence(one: Line, folder: str) -> str:

@@ -16,8 +16,8 @@ from typing import Any
 from dml_bench import bench
 from dml_bench.environment import device_of
 from dml_bench.errors import BenchError, RunError, Stopped
+from dml_bench.jobs.notes import Note, last_line
 from dml_bench.loggers import logger_of
-from dml_bench.notes import Note, last_line
 from dml_bench.runner import Entry, Resolver, failure_of
 from dml_bench.terminal import say
 

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
-from dml_bench.charts import Entry, cost
-from dml_bench.figures import Drawing, styled
-from dml_bench.plots import SUPERVISION, name_axes, shortened, trained
+from dml_bench.pages.charts import Entry, cost
+from dml_bench.pages.figures import Drawing, styled
+from dml_bench.pages.plots import SUPERVISION, name_axes, shortened, trained
 
 SIDES = (((-4, 11), "left"), ((4, 11), "right"), ((9, 0), "left"), ((-9, 0), "right"),
          ((-4, -11), "left"), ((4, -11), "right"))  # fmt: skip

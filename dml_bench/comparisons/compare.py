@@ -6,12 +6,12 @@ from dataclasses import asdict
 from pathlib import PurePath
 from typing import Any
 
-from dml_bench.comparison import ClassLine, Comparison, MetricLine
-from dml_bench.comparison import compare as paired_comparison
+from dml_bench.comparisons.comparison import ClassLine, Comparison, MetricLine
+from dml_bench.comparisons.comparison import compare as paired_comparison
+from dml_bench.comparisons.sides import Side, side_of
 from dml_bench.errors import RecipeError
 from dml_bench.metrics import metric
 from dml_bench.parts import Part, cent, show_parts, signed
-from dml_bench.sides import Side, side_of
 from dml_bench.statistics import DRAWS
 from dml_bench.terminal import formats, say
 

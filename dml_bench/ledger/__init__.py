@@ -1,0 +1,1 @@
+"""Published records -> `results/LEDGER.md`: what is asked, what decides it, how it is said."""

@@ -1,0 +1,1 @@
+"""Results -> one HTML file that opens from disk: its sections, figures and small pictures."""
