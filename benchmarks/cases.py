@@ -37,6 +37,7 @@ class Case:
         target: the ratio that ours should reach, peer's seconds a unit over ours; 0 for none.
         ours, theirs: do it.
         room: the share of the peer's memory that ours should stay within; 0 for none.
+        elsewhere: the work is a program that is started: its memory is not looked at.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Case:
     ours: Callable[[Work], Done]
     theirs: Callable[[Work], Done]
     room: float = 0.0
+    elsewhere: bool = False
 
 
 def cases() -> Mapping[str, Case]:

@@ -30,6 +30,8 @@ def _torch(_work: Work) -> Done:
 
 
 CASES = (
-    Case("start-help", "dml-bench --help", "", "import torch", 1, _help, _torch),
-    Case("start-import", "import dml_bench", "", "import torch", 1, _import, _torch),
+    Case("start-help", "dml-bench --help", "", "import torch", 1, _help, _torch, elsewhere=True),
+    Case(
+        "start-import", "import dml_bench", "", "import torch", 1, _import, _torch, elsewhere=True
+    ),
 )

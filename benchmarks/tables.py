@@ -36,8 +36,8 @@ def _row(record: Mapping[str, Any]) -> tuple[str, ...]:
         _pace(record, "peer"),
         f"**{middle:.2f}** ({least:.2f} to {most:.2f})",
         f"{record['target']:g}",
-        f"{ours / 2**30:.2f} of {theirs / 2**30:.2f} GiB",
-        f"{ours / theirs:.2f}{room}",
+        f"{ours / 2**30:.2f} of {theirs / 2**30:.2f} GiB" if theirs else "-",
+        f"{ours / theirs:.2f}{room}" if theirs else "-",
     )
 
 

@@ -82,13 +82,19 @@ def _meets(args: argparse.Namespace) -> bool:
     """Connect the processes, or leave all to the leader; return whether this one has work."""
     from dml_bench.environment import device_of
 
-    elsewhere = vars(args).get("executor", "process") != "process"
-    if args.command in SHARED and not elsewhere:
-        dist.begin(device_of(args.device))
+    if _is_shared(args):  # a file is searched on processors
+        dist.begin("cpu" if args.command == "evaluate" else device_of(args.device))
         return True
     leads = dist.leader()
     dist.end()
     return leads
+
+
+def _is_shared(args: argparse.Namespace) -> bool:
+    """Return whether all processes have a part in what is asked; else it is the leader's alone."""
+    if args.command == "evaluate":
+        return args.embeddings is not None and args.index == "exact"
+    return args.command in SHARED and vars(args).get("executor", "process") == "process"
 
 
 @contextmanager

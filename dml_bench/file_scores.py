@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dml_bench import report, scoring
+from dml_bench import dist, report, scoring
 from dml_bench.atomic import atomic_write, to_json
 from dml_bench.errors import RecipeError
 from dml_bench.files import load_embeddings
@@ -16,6 +16,8 @@ from dml_bench.terminal import formats, plain, say, show
 
 def evaluate_file(args: argparse.Namespace) -> int:
     """Score a file of embeddings; print it, and write it under the results.
+
+    Several processes search a part of the gallery each, and the leader tells of it.
 
     Raises:
         RecipeError: a setting or a seed, which a file has not.
@@ -29,6 +31,12 @@ def evaluate_file(args: argparse.Namespace) -> int:
     names = args.metrics or scoring.default_metrics(protocol, args.k or (1, 2, 4, 8))
     how = {"memory": args.memory, "index": args.index}
     found = scoring.report(query, gallery, with_recalls(names, args), protocol, **how)
+    dist.first(lambda: _tell(found, args, forms))
+    return 0
+
+
+def _tell(found: Mapping[str, Any], args: argparse.Namespace, forms: Sequence[str]) -> None:
+    """Print what was found, and write it under the results."""
     for name, ties in found.get("ties", {}).items():
         say(_of_ties(name, ties))
     title, stem = args.embeddings.name, args.results / "evaluations" / _own_name(args.embeddings)
@@ -46,7 +54,6 @@ def evaluate_file(args: argparse.Namespace) -> int:
         for ending, text in texts.items():
             atomic_write(stem.with_name(f"{stem.name}.{ending}"), text)
     say(f"written: {stem}.json, .csv, .md")
-    return 0
 
 
 def _of_ties(name: str, ties: Mapping[str, float]) -> str:

@@ -21,7 +21,7 @@ def read_arrays(path: Path) -> Mapping[str, Array]:
     """
     if path.suffix not in READERS:
         raise EmbeddingsError(
-            f"{path.name}: expected a file that ends in {', '.join(READERS)}, found"
+            f"{path.name or path}: expected a file that ends in {', '.join(READERS)}, found"
             f" '{path.suffix}'; save the vectors as .npz"
         )
     if not path.is_file():

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 MARKDOWN = str.maketrans(
-    {"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {mark: f"\\{mark}" for mark in "\\|`*[]~"}
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {mark: f"\\{mark}" for mark in "\\|`*[]~$"}
 )
 EMPHASIS = re.compile(r"(?<![^\W_])_|_(?![^\W_])")  # at the edge of a word; inside it is none
 LATEX = str.maketrans(

@@ -41,7 +41,7 @@ NAMES = {
     "list: misspelt": (["list", "method"], "method"),
     "audit: nothing": (["audit"], "expected file, found none"),
     "audit: nobody's file": (["audit", "PLACE/no.npz"], "no.npz: expected a file, found none"),
-    "audit: a folder": (["audit", "."], "expected a file that ends in .npz"),
+    "audit: a folder": (["audit", "."], ".: expected a file that ends in .npz"),
     "audit: format": (["audit", "PLACE/sound.npz", "--format", "tex"], "no format 'tex'"),
     **{
         f"audit: near {text}": (["audit", "PLACE/sound.npz", "--near", text], text)

@@ -49,6 +49,11 @@ def test_the_page_gives_the_median_ratio_with_its_spread_and_the_memory():
     assert "1.00 of 1.00 GiB" in row
 
 
+def test_of_a_program_that_is_started_no_memory_is_said():
+    started = {side: [run(1.0, peak=0), run(1.0, peak=0)] for side in ("ours", "peer")}
+    assert tables.page([record(runs=started)]).splitlines()[2].endswith("| - | - |")
+
+
 def test_the_page_says_with_what_it_was_made():
     said = tables.page([record()])
     assert "a processor (no bf16), 2 cores, device cpu" in said

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -301,6 +302,7 @@ def test_hostile_names_stay_in_their_cell():
     bars = [line.replace("\\|", "").count("|") for line in lines]
     assert bars == [len(report.grid(frame).header) + 1] * 3
     assert "<script>" not in markdown
+    assert re.search(r"(?<!\\)\$", markdown) is None  # two of them begin a formula
     latex = report.to_latex(frame, HOSTILE)
     row = next(line for line in latex.splitlines() if line.startswith("here"))
     assert row.replace("\\&", "").count("&") == len(report.grid(frame).header) - 1

@@ -3,6 +3,7 @@
 import json
 from itertools import count
 
+import numpy as np
 import pytest
 from children import numbers
 from test_whole_path import SMALL, write_dataset
@@ -115,6 +116,23 @@ def test_what_two_processes_make_is_stored_printed_and_found_as_that_of_one(plac
     assert main([*map(str, train()), *roots]) == 0
     assert "stored already" in capsys.readouterr().err
     assert not list(folder.glob("state*")), "a training that has ended leaves no state"
+
+
+@pytest.mark.slow
+def test_a_file_that_two_processes_score_is_told_once_and_as_by_one(place, ran, capsys):
+    draw = np.random.default_rng(0)
+    labels = np.repeat(np.arange(40), 5)
+    vectors = np.eye(40)[labels] + draw.normal(0, 0.4, (200, 40))
+    file = place / "own.npz"
+    np.savez(file, vectors=vectors.astype(np.float32), labels=labels)
+    words = ["evaluate", "--embeddings", str(file), "--format", "json"]
+    ended = torchrun(place / "logs" / "file", "-m", "dml_bench", *words, "--results", place / "two")
+    assert ended.status == 0, ended.err
+    assert (ended.out[1], ended.err[1]) == ("", "")
+    assert main([*words, "--results", str(place / "one")]) == 0
+    assert json.loads(ended.out[0]) == json.loads(capsys.readouterr().out)
+    (two,), (one,) = ((place / name).glob("evaluations/*.json") for name in ("two", "one"))
+    assert two.read_bytes() == one.read_bytes()
 
 
 @pytest.mark.slow
