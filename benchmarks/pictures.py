@@ -72,15 +72,21 @@ def photographs(folder: Path, n: int, width: int, height: int) -> list[Path]:
     return paths
 
 
-def clustered(n: int, n_classes: int, dim: int, spread: float = 0.9) -> tuple[Floats, Ints]:
+def clustered(
+    n: int, n_classes: int, dim: int, spread: float = 0.9, latent: int = 0
+) -> tuple[Floats, Ints]:
     """Return (N, D) float32 unit rows around their classes' centres, and (N,) int64 labels.
 
     With `spread` as it is, about half of the queries of a set of Stanford Online Products' size
-    find an image of their class first: what the literature's embeddings do.
+    find an image of their class first: what the literature's embeddings do. With `latent` the
+    centres lie in so many dimensions: classes are like each other then, as they are in embeddings
+    that were learned, and lists of neighbours can be told apart. Else nothing is like anything.
     """
     draw = np.random.default_rng(0)
     labels = np.sort(draw.integers(0, n_classes, n))
-    centres = draw.standard_normal((n_classes, dim), np.float32)
+    centres = draw.standard_normal((n_classes, latent or dim), np.float32)
+    if latent:
+        centres = centres @ draw.standard_normal((latent, dim), np.float32) / latent**0.5
     vectors = draw.standard_normal((n, dim), np.float32)
     step = 1 << 16
     for rows in (slice(i, i + step) for i in range(0, n, step)):

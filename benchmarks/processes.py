@@ -39,7 +39,7 @@ def _started(deed: str, processes: int, threads: int, work: Work) -> Done:
 def _training(work: Work) -> Done:
     from benchmarks import training
 
-    return training.whole(*training.cifar(work), work)
+    return training.whole(*training.letters(work), work)
 
 
 def _evaluation(work: Work) -> Done:
@@ -56,7 +56,7 @@ def _evaluation(work: Work) -> Done:
 NAMES = (*(f"recall@{k}" for k in evaluation.RECALL_AT), "r_precision", "map@r")
 DEEDS: Mapping[str, Callable[[Work], Done]] = {"train": _training, "evaluate": _evaluation}
 TITLES = {
-    "train": ("ResNet18 at 32 px, 128 images in 2 views, R+C+G+F: an epoch", "images"),
+    "train": ("conv4 at 32 px, 256 images in 2 views, affine: an epoch", "images"),
     "evaluate": (
         f"{evaluation.N:,} images, D = 128: Recall@1/10/100/1000, R-Precision, MAP@R",
         "",

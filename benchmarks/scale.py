@@ -35,6 +35,7 @@ from dml_bench.types import Embeddings
 SIZES = (10_000, 31_623, 100_000, 316_228, 1_000_000)
 DIM = 128
 IN_A_CLASS = 5  # images, as in Stanford Online Products
+SPREAD, LATENT = 0.5, 16  # as `pictures.clustered` takes them
 DEEP = 10
 NAMES = ("recall@1", "recall@10", "recall@100", "recall@1000", "r_precision", "map@r")
 Found = Mapping[str, Any]
@@ -94,7 +95,7 @@ def _measured(what: str, n: int, memory: str) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "drawn.npz"
-        vectors, labels = pictures.clustered(n, n // IN_A_CLASS, DIM)
+        vectors, labels = pictures.clustered(n, n // IN_A_CLASS, DIM, SPREAD, LATENT)
         np.savez(path, vectors=vectors, labels=labels)
         del vectors
         words = ["-m", "benchmarks.scale", what, "--point", str(path), "--memory", memory]
