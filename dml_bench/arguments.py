@@ -4,12 +4,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dml_bench import __version__
+from dml_bench import __version__, options
 from dml_bench.parsing import Parser
 
 DESCRIPTION = "How good is an embedding at finding and grouping images of classes it never saw?"
 PUBLISHED = Path("results/published")
-ROOTS = {"data": Path("datasets"), "results": Path("results")}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,7 +54,7 @@ def _add_fetch(commands: "Commands") -> None:
         "--check", action="store_true",
         help="fetch nothing; verify digests, counts, and that every image decodes",
     )  # fmt: skip
-    _root(p, "data")
+    options.root(p, "data")
     p.set_defaults(command="fetch")
 
 
@@ -69,9 +68,9 @@ def _add_train(commands: "Commands") -> None:
     p.add_argument(
         "--no-resume", action="store_true", help="begin anew where a stopped run would go on"
     )
-    _logger(p)
-    _recipe_options(p)
-    _format(p)
+    options.logger(p)
+    options.recipe(p)
+    options.form(p)
     p.set_defaults(command="train")
 
 
@@ -98,9 +97,9 @@ def _add_evaluate(commands: "Commands") -> None:
         "--index", choices=("exact", "ivf"), default="exact",
         help="of --embeddings: ivf finds nearly the nearest in 50,000 images or more; it says how",
     )  # fmt: skip
-    _metrics(p, "the usual ones")
-    _recipe_options(p)
-    _format(p)
+    options.metrics(p, "the usual ones")
+    options.recipe(p)
+    options.form(p)
     p.set_defaults(command="evaluate")
 
 
@@ -110,28 +109,10 @@ def _add_run(commands: "Commands") -> None:
         "dml-bench run quick",
     )  # fmt: skip
     p.add_argument("suite", nargs="*", help="names or TOML files; see dml-bench list suites")
-    _logger(p)
-    _recipe_options(p)
-    _executor(p)
+    options.logger(p)
+    options.recipe(p)
+    options.executor(p)
     p.set_defaults(command="run")
-
-
-def _executor(p: argparse.ArgumentParser) -> None:
-    p.add_argument(
-        "--executor", default="process", metavar="EXECUTOR",
-        help="process (this one, the default), local (one for each run), or slurm (an array)",
-    )  # fmt: skip
-    p.add_argument(
-        "--slurm", action="append", default=[], metavar="NAME=VALUE",
-        help="partition, time, cpus, gpus, memory and others; may be given often",
-    )  # fmt: skip
-    p.add_argument(
-        "--retries", type=int, metavar="N",
-        help="how often a run may fail, be killed, or its time be up (default: 3)",
-    )  # fmt: skip
-    p.add_argument("--detach", action="store_true", help="hand over and do not wait")
-    p.add_argument("--status", action="store_true", help="say where each run stands, and why")
-    p.add_argument("--cancel", action="store_true", help="end the jobs of the suites")
 
 
 def _add_compare(commands: "Commands") -> None:
@@ -139,13 +120,13 @@ def _add_compare(commands: "Commands") -> None:
         commands, "compare", "say what differs between two embeddings of the same images, paired",
         "dml-bench compare glyphs-nce-conv4-s0 glyphs-simclr-conv4-s0 --flips",
     )  # fmt: skip
-    _two(p, "a run's key, its beginning or a pattern; or a file of embeddings")
-    _metrics(p, "those of the runs")
+    options.two(p, "a run's key, its beginning or a pattern; or a file of embeddings")
+    options.metrics(p, "those of the runs")
     p.add_argument(
         "--classes", type=int, default=5, metavar="N", help="gains and losses shown; default: 5"
     )
     p.add_argument("--flips", action="store_true", help="list each query that only one gets right")
-    _format(p)
+    options.form(p)
     p.set_defaults(command="compare")
 
 
@@ -154,15 +135,11 @@ def _add_explain(commands: "Commands") -> None:
         commands, "explain", "say in words what differs between two results",
         "dml-bench explain glyphs-nce-conv4-s0 glyphs-nce-conv4-s1",
     )  # fmt: skip
-    _two(p, "a result.json, or the key (its beginning, a pattern) of a run or a published record")
-    _format(p)
+    options.two(
+        p, "a result.json, or the key (its beginning, a pattern) of a run or a published record"
+    )
+    options.form(p)
     p.set_defaults(command="explain")
-
-
-def _two(p: Parser, what: str) -> None:
-    p.add_argument("a", help=what)
-    p.add_argument("b", help="another")
-    _root(p, "results")
 
 
 def _add_rerun(commands: "Commands") -> None:
@@ -174,10 +151,10 @@ def _add_rerun(commands: "Commands") -> None:
     p.add_argument("--into", type=Path, metavar="DIR", help="keep it there; default: nowhere")
     p.add_argument("--weights", type=Path, metavar="FILE", help="where the weights file is now")
     p.add_argument("--threads", type=int, metavar="N", help="default: as many as the run had")
-    p.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    _root(p, "data")
-    _root(p, "results")
-    _format(p)
+    options.device(p)
+    options.root(p, "data")
+    options.root(p, "results")
+    options.form(p)
     p.set_defaults(command="rerun")
 
 
@@ -197,8 +174,8 @@ def _add_report(commands: "Commands") -> None:
         "--published-table", type=Path, metavar="FILE.csv",
         help="what a paper printed, beside ours: columns label, dataset, metric, value (fractions)",
     )  # fmt: skip
-    _root(p, "data")
-    _root(p, "results")
+    options.root(p, "data")
+    options.root(p, "results")
     p.set_defaults(command="report_tables")
 
 
@@ -208,7 +185,7 @@ def _add_publish(commands: "Commands") -> None:
         "dml-bench publish 'cub200-*'",
     )  # fmt: skip
     p.add_argument("runs", nargs="+", help="keys, or patterns of keys; see dml-bench list runs")
-    _root(p, "results")
+    options.root(p, "results")
     p.add_argument("--into", type=Path, default=PUBLISHED, help=f"default: {PUBLISHED}")
     p.set_defaults(command="publish")
 
@@ -248,7 +225,7 @@ def _add_export(commands: "Commands") -> None:
     p.add_argument(
         "--to", type=Path, required=True, metavar="FILE", help=".npz, .safetensors or .parquet"
     )
-    _root(p, "results")
+    options.root(p, "results")
     p.set_defaults(command="export")
 
 
@@ -259,7 +236,7 @@ def _add_card(commands: "Commands") -> None:
     )  # fmt: skip
     p.add_argument("run", help="the key (its beginning, a pattern) of a run or a published record")
     p.add_argument("--to", type=Path, required=True, metavar="DIR", help="writes DIR/README.md")
-    _root(p, "results")
+    options.root(p, "results")
     p.set_defaults(command="card")
 
 
@@ -278,42 +255,10 @@ def _add_list(commands: "Commands") -> None:
     )
     kinds = ("datasets", "methods", "backbones", "metrics", "suites", "runs")
     p.add_argument("kind", choices=kinds)
-    _root(p, "data")
-    _root(p, "results")
+    options.root(p, "data")
+    options.root(p, "results")
     p.add_argument(
         "--format", metavar="FORMAT",
         help="table, tsv or json; default: table for a person, tsv in a pipe",
     )  # fmt: skip
     p.set_defaults(command="list_parts")
-
-
-def _root(p: argparse.ArgumentParser, name: str) -> None:
-    flag = "--data-root" if name == "data" else "--results"
-    p.add_argument(flag, type=Path, default=ROOTS[name], help=f"default: {ROOTS[name]}")
-
-
-def _recipe_options(p: argparse.ArgumentParser) -> None:
-    _root(p, "data")
-    _root(p, "results")
-    p.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    p.add_argument("--seed", type=int, help="default: the recipe's")
-    p.add_argument(
-        "--set", dest="settings", action="append", default=[], metavar="NAME=VALUE",
-        help="a recipe field or an option of the method; may be given often",
-    )  # fmt: skip
-
-
-def _metrics(p: argparse.ArgumentParser, usual: str) -> None:
-    p.add_argument("--k", nargs="+", type=int, metavar="K", help="depths of Recall@K")
-    p.add_argument("--metrics", nargs="+", metavar="NAME", help=f"instead of {usual}")
-
-
-def _logger(p: argparse.ArgumentParser) -> None:
-    p.add_argument(
-        "--logger", default="none", metavar="LOGGER",
-        help="none, or tensorboard (an extra): each epoch to RESULTS/tensorboard",
-    )  # fmt: skip
-
-
-def _format(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--format", metavar="FORMAT", help="any of table,csv,md,json,tex")

@@ -28,7 +28,7 @@ def random_flip(images: Tensor, u: Tensor) -> Tensor:
         u: (M, 1) draws, on the processor or with the images.
     """
     rows = torch.nonzero(u[:, 0] < FLIP_CHANCE)[:, 0]
-    if images.is_cpu:  # as below, at a third of the time: NumPy copies whole images
+    if images.is_cpu:  # as below, and sooner: NumPy copies whole images
         pixels, chosen = images.numpy(), rows.numpy()
         pixels[chosen] = torch.from_numpy(pixels[chosen]).flip(-1).numpy()
     else:

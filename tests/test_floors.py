@@ -34,6 +34,7 @@ FLOORS = [
         "selection",
         "comparisons/explanation",
         "parsing",
+        "options",
         "published",
     },
     {"levels", "exhaustive", "halves"},
