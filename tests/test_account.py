@@ -251,7 +251,8 @@ def test_the_suites_of_the_ledger_make_both_sides_of_every_claim():
 
 def _may_meet(row, side):
     filled = {"lr": 0.001, "share": 1.0, "batch_norm": "train", "trained": "all", **row}
-    filled = {"weights": "none", "augmentation": "crop+F", **filled}
+    filled = {"weights": "none", "augmentation": "crop+F", "precision": "auto", **filled}
+    filled["precision"] = {"auto": "bf16"}.get(filled["precision"], filled["precision"])
     options = {**OPTIONS, "constant": "once", **row.get("options", {})}
     return all(
         options.get(name.partition(".")[2]) == wanted if "." in name else filled[name] == wanted

@@ -195,4 +195,17 @@ START = Question(
     "The row with the rate 0 of `crops-methods` moves no weight and loses as much: the statistics"
     " of batch norm alone do it, so here they are frozen.",
 )
-QUESTIONS = (AUGMENTATIONS, NEGATIVES, FORMS, SPEED, LABELS, START)
+PRECISION = Question(
+    "What is saved by bfloat16, and what it costs",
+    (
+        Claim(
+            "In bfloat16 the released recipe reaches what it reaches in float32",
+            {**PLAIN, "precision": "bf16"},
+            {**PLAIN, "precision": "fp32"},
+            ALIKE,
+        ),
+    ),
+    "Weights, their averages and the loss are float32 either way; only the network's products are"
+    " rounded (`tests/test_models.py`).",
+)
+QUESTIONS = (AUGMENTATIONS, NEGATIVES, FORMS, SPEED, LABELS, START, PRECISION)
