@@ -1,5 +1,6 @@
 """Batch norm over a batch whose parts lie in several processes."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ from torch.overrides import TorchFunctionMode
 
 from dml_bench import dist
 from dml_bench.errors import RecipeError
+
+PARTS = 16  # of a process's rows, summed each for itself
 
 
 def said(batch_norm: str) -> str:
@@ -128,13 +131,21 @@ def batch_norm(
 def moments(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Return the (channels,) mean and variance of the rows of all processes.
 
+    The numbers are summed by what batch norm itself sums with, many times as fast as `var_mean`
+    where channels lie last; a few rows at a time, for it adds float32 one by one.
+
     Args:
         rows: (M, channels, ...) float32, as many in each process.
     """
-    own = torch.stack(torch.var_mean(rows, [0, *range(2, rows.dim())], correction=0))
-    variances, means = dist.gather(own[None], dim=0).unbind(1)  # (processes, channels)
+    own = [_moments(some) for some in rows.chunk(math.gcd(len(rows), PARTS))]
+    means, variances = dist.gather(torch.stack(own), dim=0).unbind(1)  # (parts, channels)
     mean = means.mean(0)
     return mean, (variances + (means - mean).square()).mean(0)
+
+
+def _moments(rows: Tensor) -> Tensor:
+    """Return the (2, channels) mean and variance of some rows."""
+    return torch.stack(torch.ops.aten.batch_norm_update_stats(rows, None, None, 0.0))
 
 
 class _Normed(torch.autograd.Function):
