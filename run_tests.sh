@@ -31,5 +31,10 @@ check() { # NAME ARGUMENT ...
 check ruff check .
 check ruff format --check .
 check mypy
-"$PYTHON" -m pytest || status=1
+
+# A file of tests for each core at a time, four at most, and for each its share of the threads.
+cores=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+workers=$((cores < 4 ? cores : 4))
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((cores / workers))}
+"$PYTHON" -m pytest -n "$workers" --dist loadfile || status=1
 exit "$status"

@@ -54,7 +54,7 @@ use_active() { # all|dev
     python=$(command -v python || command -v python3) || return 1
     # -P: the package must be installed, not just lie in the current folder
     "$python" -P -c 'import dml_bench' 2>/dev/null || return 1
-    if [ "$1" = dev ] && ! "$python" -P -c 'import mypy, pytest, pytest_timeout, ruff' 2>/dev/null; then
+    if [ "$1" = dev ] && ! "$python" -P -c 'import mypy, pytest, pytest_timeout, ruff, xdist' 2>/dev/null; then
         fail "expected ruff, mypy and pytest in the active environment, found not all of them; pip install '.[dev]' there, or deactivate it and call this again"
     fi
     PYTHON=$python

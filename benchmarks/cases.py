@@ -37,7 +37,9 @@ class Case:
         target: the ratio that ours should reach, peer's seconds a unit over ours; 0 for none.
         ours, theirs: do it.
         room: the share of the peer's memory that ours should stay within; 0 for none.
+        within: the seconds that ours should stay within; 0 for none.
         elsewhere: the work is a program that is started: its memory is not looked at.
+        unable: of a device -> why the question is none on this machine, "" where it is one.
     """
 
     name: str
@@ -48,7 +50,9 @@ class Case:
     ours: Callable[[Work], Done]
     theirs: Callable[[Work], Done]
     room: float = 0.0
+    within: float = 0.0
     elsewhere: bool = False
+    unable: Callable[[str], str] = lambda device: ""
 
 
 def cases() -> Mapping[str, Case]:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import nnls
 
-from dml_bench import augment
+from dml_bench import approximate, augment, neighbours
 from dml_bench.errors import StoreError
 
 Terms = Callable[[float, int], tuple[float, ...]]
@@ -21,10 +22,10 @@ GROWTH: Mapping[str, Terms] = {
 """What each work's time is a sum of: something fixed, each vector once, and each against others.
 
 Exact search compares each with all. k-means compares each with every centre, and there are as many
-more centres as there are classes, which grow with N. IVF compares each with a fixed number of lists
-of N / sqrt(N) vectors.
+more centres as there are classes, which grow with N. IVF compares each with the vectors of so many
+of 4 sqrt(N) lists as the measured points had to open; where more have to be opened, it takes more.
 """
-ENOUGH = 3
+ENOUGH = 4
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,14 @@ class Fit:
         what: a name of `GROWTH`.
         rates: core-seconds of each of its terms, 0 or more.
         off: the largest relative error at a measured point.
+        foretold: the relative error at the largest point of the model that the others make.
         largest: the largest N that was measured.
     """
 
     what: str
     rates: tuple[float, ...]
     off: float
+    foretold: float
     largest: int
 
     def core_seconds(self, n: float, d: int) -> float:
@@ -57,11 +60,11 @@ def fit(points: Sequence[Mapping[str, Any]], what: str) -> Fit:
         what: a name of `GROWTH`.
 
     Raises:
-        StoreError: fewer points than the model has terms.
+        StoreError: no more points than the model has terms.
 
     Example:
         >>> made = [{"what": "search", "n": n, "d": 2, "core_seconds": 3 + 4e-9 * n * n * 2}
-        ...         for n in (10**3, 10**4, 10**5)]
+        ...         for n in (10**2, 10**3, 10**4, 10**5)]
         >>> round(fit(made, "search").core_seconds(10**6, 2))
         8003
     """
@@ -72,10 +75,19 @@ def fit(points: Sequence[Mapping[str, Any]], what: str) -> Fit:
         )
     times = np.array([point["core_seconds"] for point in own])
     terms = np.array([GROWTH[what](point["n"], point["d"]) for point in own]) / times[:, None]
+    sizes = np.array([point["n"] for point in own])
+    rates, last = _rates(terms), sizes.max()
+    others = _rates(terms[sizes < last])
+    off, foretold = np.abs(terms @ rates - 1), np.abs(terms @ others - 1)
+    return Fit(what, tuple(rates), off.max(), foretold[sizes == last].max(), int(last))
+
+
+def _rates(terms: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return rates of 0 or more with which the terms of each point come nearest to 1."""
     scale = terms.max(axis=0)
-    rates, _ = nnls(terms / scale, np.ones(len(own)))
-    off = float(np.abs(terms @ (rates / scale) - 1).max())
-    return Fit(what, tuple(rates / scale), off, max(point["n"] for point in own))
+    found, _ = nnls(terms / scale, np.ones(len(terms)))
+    rates: npt.NDArray[np.float64] = found / scale
+    return rates
 
 
 @dataclass(frozen=True)
@@ -88,6 +100,7 @@ class Sizes:
         key: letters of an image's name.
         augmentation: of training.
         views: of training.
+        deep: neighbours that are looked for.
     """
 
     d: int = 128
@@ -95,13 +108,16 @@ class Sizes:
     key: int = 12
     augmentation: str = "crop+F"
     views: int = 2
+    deep: int = 10
 
 
 def bytes_of_one(sizes: Sizes) -> dict[str, int]:
-    """Return what one image takes: {what: bytes}; the first two lie on disk, the rest in memory.
+    """Return what one image takes: {what: bytes}; those of `ON_DISK` lie there, others in memory.
 
-    A name is an object of Python's, in its shard's tuple and in the split's; of seven numbers
-    three are the index file's, three its copy over all shards with the shard, and one the label.
+    Vectors that are made here lie in memory, twice while their parts are joined; those of a file
+    stay there. A name is an object of Python's, in its shard's tuple and in the split's; of seven
+    numbers three are the index file's, three its copy over all shards with the shard, and one the
+    label.
 
     Example:
         >>> bytes_of_one(Sizes())["vectors"], bytes_of_one(Sizes())["pack"]
@@ -112,6 +128,9 @@ def bytes_of_one(sizes: Sizes) -> dict[str, int]:
     return {
         "pack": 3 * sizes.side**2,
         "vectors": 4 * sizes.d,
+        "vectors being made": 2 * 4 * sizes.d,
+        "answers": neighbours.bytes_of_one(sizes.deep),
+        "lists of ivf": approximate.bytes_of_one(sizes.d),
         "names and index": 49 + sizes.key + 2 * 8 + 7 * 8,
         "draws of an epoch": sum(table.nbytes for table in drawn.values()) + numbers,
     }
@@ -127,16 +146,20 @@ class Machine:
     patience: int = 24 * 3600
 
 
+ON_DISK = ("pack", "vectors")
 INSTEAD: Mapping[str, str] = {
     "pack": "shards: `order=shards`",
     "vectors": "shorter vectors, or codes",
+    "vectors being made": "embed parts by themselves, and join their files",
+    "answers": "fewer neighbours, or a part of the queries at a time",
+    "lists of ivf": "exact search, whose vectors stay on disk, on more machines",
     "names and index": "memory-mapped arrays for the index",
     "draws of an epoch": "draws made a block at a time",
     "embedding": "more machines: it divides by images",
     "search": "`--index ivf`, or more machines",
     "evaluate": "`--index ivf`, or more machines",
     "kmeans": "recall alone, or a sample of classes",
-    "ivf": "more machines: it divides by queries",
+    "ivf": "a part of the queries at a time, on more machines",
 }
 
 
@@ -153,7 +176,7 @@ def burdens(
         machine: what there is.
     """
     one = bytes_of_one(sizes)
-    rooms = dict.fromkeys(one, machine.memory) | dict.fromkeys(("pack", "vectors"), machine.disk)
+    rooms = dict.fromkeys(one, machine.memory) | dict.fromkeys(ON_DISK, machine.disk)
     shares = {name: n * size / rooms[name] for name, size in one.items()}
     day = machine.cores * machine.patience
     times = {what: found.core_seconds(n, sizes.d) for what, found in fits.items()}

@@ -1,11 +1,12 @@
 """The input path alone: from packed pixels to normalised floats, both views of every image."""
 
+import tempfile
 import time
 from collections.abc import Callable
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from benchmarks import pictures, released
@@ -13,32 +14,33 @@ from benchmarks.cases import Case, Done, Work
 from dml_bench import recipes
 from dml_bench.data.batches import Batches
 from dml_bench.models import Model
+from dml_bench.packs import Packs
 from dml_bench.recycling import recycle
-from dml_bench.types import Recipe, Split
+from dml_bench.types import Dataset, Recipe
 
 WARM = 2  # batches before the clock starts
 
 
-def _asked(work: Work, side: int, batch: int, steps: int, **shown: Any) -> tuple[Recipe, Split]:
+def _asked(work: Work, side: int, batch: int, steps: int, **shown: Any) -> tuple[Recipe, Dataset]:
     steps, batch = (4, 8) if work.small else (steps, batch)
     data = pictures.dataset((WARM + steps) * batch, side)
     said = {"method": "invaspread", "backbone": "conv4", "weights": "none", "batch": batch, **shown}
-    return recipes.resolve(said, data, device=work.device), data.train
+    return recipes.resolve(said, data, device=work.device)
 
 
-def _large(work: Work) -> tuple[Recipe, Split]:
+def _large(work: Work) -> tuple[Recipe, Dataset]:
     return _asked(work, 256, 64, 20, resize=0, crop=227, augmentation="crop+F")
 
 
-def _small(work: Work) -> tuple[Recipe, Split]:
+def _small(work: Work) -> tuple[Recipe, Dataset]:
     return _asked(work, 32, 128, 40, resize=0, crop=32, augmentation="R+C+G+F")
 
 
-def _ours(recipe: Recipe, split: Split, work: Work) -> Done:
+def _ours(recipe: Recipe, data: Dataset, work: Work) -> Done:
     if work.device == "cpu":
         recycle()  # as `assembly.build` does
-    shown = [np.asarray(split.images[i]) for i in range(len(split))]
-    pixels = np.ascontiguousarray(np.stack(shown).transpose(0, 3, 1, 2))  # as a pack lies
+    with tempfile.TemporaryDirectory() as folder:
+        pixels = Packs(data, recipe, Path(folder))[data.train]
     batches = Batches(pixels, None, recipe, 2, torch.device(work.device))
     width = 3 * recipe.crop**2
     see = Model(torch.nn.Flatten(), width, None, recipe.mean, recipe.std).to(work.device)
@@ -49,8 +51,8 @@ def _ours(recipe: Recipe, split: Split, work: Work) -> Done:
     return _timed(batches.epoch(0), floats, work)
 
 
-def _theirs(transform: Callable[[Recipe], Any], recipe: Recipe, split: Split, work: Work) -> Done:
-    loader = released.two_views(split, transform(recipe), recipe.batch)
+def _theirs(transform: Callable[[Recipe], Any], recipe: Recipe, data: Dataset, work: Work) -> Done:
+    loader = released.two_views(data.train, transform(recipe), recipe.batch)
 
     def floats(batch: Any) -> int:
         return len(batch[0].to(work.device)) + len(batch[1].to(work.device))

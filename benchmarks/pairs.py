@@ -2,18 +2,18 @@
 
 import json
 import statistics
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from benchmarks import trees
 from benchmarks.cases import Case, Work
 
 SIDES = ("ours", "peer")
 
 
 def measure(case: Case, work: Work, repeats: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """Return a case's record: every repetition of both sides, and what they come to."""
+    """Return a case's record: what was asked, and every repetition of both sides."""
     runs: dict[str, list[Mapping[str, float]]] = {side: [] for side in SIDES}
     for number in range(repeats):
         for side in SIDES:
@@ -26,6 +26,8 @@ def measure(case: Case, work: Work, repeats: int, say: Callable[[str], None]) ->
         "peer": case.peer,
         "target": case.target,
         "room": case.room,
+        "within": case.within,
+        "memory": "" if case.elsewhere else "tree",
         "runs": runs,
     }
 
@@ -37,13 +39,11 @@ def _once(name: str, side: str, work: Work) -> Mapping[str, float]:
         RuntimeError: it failed; its last words are given.
     """
     words = [name, side, work.device, "small" if work.small else "full"]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.child", *words], capture_output=True, text=True
-    )
-    if done.returncode:
-        raise RuntimeError(f"{name}, {side}: {done.stderr.strip() or done.returncode}")
-    found: Mapping[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    done = trees.run([sys.executable, "-m", "benchmarks.child", *words])
+    if done.code:
+        raise RuntimeError(f"{name}, {side}: {done.err.strip() or done.code}")
+    found: Mapping[str, float] = json.loads(done.out.splitlines()[-1])
+    return {**found, "peak_bytes": max(found["peak_bytes"], done.peak_bytes)}
 
 
 def _pace(run: Mapping[str, float]) -> float:
@@ -78,5 +78,29 @@ def paces(record: Mapping[str, Any], side: str) -> list[float]:
 
 
 def peaks(record: Mapping[str, Any], side: str) -> list[float]:
-    """Return the largest memory of the process in bytes, run by run."""
-    return [run["peak_bytes"] for run in record["runs"][side]]
+    """Return the largest memory of a side's processes together in bytes, run by run.
+
+    Empty where it was not looked at. A record that does not say how is from when one process was
+    looked at alone: that is the whole where memory is what the case asks for.
+    """
+    told = record.get("memory", record["room"])
+    return [run["peak_bytes"] for run in record["runs"][side]] if told else []
+
+
+def summary(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the runs of a record come to: paces, ratios and memory, the medians of each.
+
+    Example:
+        >>> once = lambda seconds: {"units": 2, "seconds": seconds}
+        >>> made = {"title": "t", "peer": "p", "unit": "images", "target": 2, "memory": "",
+        ...         "runs": {"ours": [once(1.0)], "peer": [once(3.0)]}}
+        >>> summary(made)["ratio"]
+        {'least': 3.0, 'median': 3.0, 'most': 3.0}
+    """
+    held = {side: statistics.median(found) for side in SIDES if (found := peaks(record, side))}
+    return {
+        **{name: record[name] for name in ("title", "peer", "unit", "target")},
+        **{side: statistics.median(paces(record, side)) for side in SIDES},
+        "ratio": dict(zip(("least", "median", "most"), spread(ratios(record)), strict=True)),
+        "peak_bytes": held,
+    }

@@ -95,6 +95,7 @@ def numbers(measured: Sequence[Mapping[str, Any]], paced: tuple[float, int]) -> 
         f"Vectors of {sizes.d} numbers, packs of {sizes.side} x {sizes.side} pixels, names of"
         f" {sizes.key} letters, the draws of `{sizes.augmentation}` in {sizes.views} views:",
         table(_sizes(sizes)),
+        *_measured(measured),
         _rests_on(fits, paced),
         table(_times(fits, sizes, paced[0])),
         f"Against a machine of {size(machine.memory)} of memory, {size(machine.disk)} of disk and"
@@ -111,6 +112,28 @@ def _sizes(sizes: Sizes) -> Grid:
     one = bytes_of_one(sizes)
     rows = [(power(p), *(size(10**p * n) for n in one.values())) for p in POWERS]
     return [("images", *one), *rows]
+
+
+def _measured(points: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return each measured point as a row, with what an index found of the exact answer."""
+    if not points:
+        return []
+    head = ("what", "images", "core-seconds", "peak memory", "lists looked at", "found of exact")
+    rows = []
+    for p in points:
+        index = p.get("index", {})
+        found = [f"{100 * index[name]:.1f} % ({name})" for name in sorted(index) if "@" in name]
+        lists = f"{index['nprobe']:,} of {index['nlist']:,}" if index else "-"
+        cells = (f"{p['core_seconds']:,.1f}", size(p["peak_bytes"]), lists)
+        rows.append((p["what"], f"{p['n']:,}", *cells, ", ".join(found) or "-"))
+    caps = ", ".join(sorted({p["memory"] for p in points}))
+    where = "; ".join(sorted({_machine(p) for p in points}))
+    return [f"Measured with `--memory {caps}` on {where}:", table([head, *rows])]
+
+
+def _machine(point: Mapping[str, Any]) -> str:
+    made = point["environment"]
+    return f"{made['processor']} ({', '.join(made['bf16_flags']) or 'no bf16'})"
 
 
 def _times(fits: Mapping[str, Fit], sizes: Sizes, pace: float) -> Grid:
@@ -143,7 +166,8 @@ def _breaks(fits: Mapping[str, Fit], sizes: Sizes, pace: float, machine: Machine
 def _rests_on(fits: Mapping[str, Fit], paced: tuple[float, int]) -> str:
     pace, crop = paced
     said = [
-        f"`{f.what}`: measured up to {f.largest:,}, off by {100 * f.off:.0f} % at most"
+        f"`{f.what}`: measured up to {f.largest:,}, off by {100 * f.off:.0f} % at most; made of"
+        f" the smaller points alone it is off by {100 * f.foretold:.0f} % there"
         for f in fits.values()
     ]
     if pace:

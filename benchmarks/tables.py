@@ -5,54 +5,79 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.pairs import paces, peaks, ratios, spread
+from benchmarks.pairs import summary
 
-HEADINGS = ("what", "peer", "ours", "peer's", "times as fast", "target", "peak memory", "share")
+HEADINGS = (
+    *("what", "peer", "ours", "peer's", "times as fast", "target", "peak memory", "share"),
+    *("commit", "made"),
+)
 PACKAGES = ("torch", "torchvision", "faiss-cpu", "pytorch-metric-learning", "pillow")
+Record = Mapping[str, Any]
 
 
-def records(folder: Path, names: Iterable[str]) -> list[Mapping[str, Any]]:
-    """Return the records that a folder keeps, in the order of the names."""
-    paths = (folder / f"{name}.json" for name in names)
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
+def records(folder: Path, names: Iterable[str]) -> dict[str, Record]:
+    """Return the records that a folder keeps by name, in the order of the names."""
+    paths = {name: folder / f"{name}.json" for name in names}
+    return {
+        name: json.loads(path.read_text(encoding="utf-8"))
+        for name, path in paths.items()
+        if path.exists()
+    }
 
 
-def page(kept: Sequence[Mapping[str, Any]]) -> str:
-    """Return some records as a table in Markdown, and where, when and with what they were made."""
+def page(kept: Iterable[Record]) -> str:
+    """Return some records as tables in Markdown, one for each machine, which stands above it."""
+    places: dict[str, list[Record]] = {}
+    for record in kept:
+        places.setdefault(_place(record), []).append(record)
+    return "\n".join(f"{place}\n\n{_table(own)}" for place, own in places.items())
+
+
+def summaries(kept: Mapping[str, Record]) -> list[dict[str, Any]]:
+    """Return the same for a program: a row each, with its name and where it was made."""
+    return [
+        {"name": name, **summary(record), "machine": _place(record), "commit": _commit(record)}
+        for name, record in kept.items()
+    ]
+
+
+def _table(kept: Sequence[Record]) -> str:
     rows = [HEADINGS, ["---"] * len(HEADINGS), *map(_row, kept)]
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    made = dict.fromkeys(map(_about, kept))
-    return "\n".join([*lines, "", *(f"- {said}" for said in made)]) + "\n"
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def _row(record: Mapping[str, Any]) -> tuple[str, ...]:
-    least, middle, most = spread(ratios(record))
-    ours, theirs = (spread(peaks(record, side))[1] for side in ("ours", "peer"))
+def _row(record: Record) -> tuple[str, ...]:
+    told = summary(record)
+    ratio, held = told["ratio"], told["peak_bytes"]
     room = f" (within {record['room']:.2f})" if record["room"] else ""
+    within = f"; {record['within']:g} s" if record.get("within") else ""
+    both = f"{held['ours'] / 2**30:.2f} of {held['peer'] / 2**30:.2f} GiB" if held else "-"
     return (
         record["title"],
         record["peer"],
-        _pace(record, "ours"),
-        _pace(record, "peer"),
-        f"**{middle:.2f}** ({least:.2f} to {most:.2f})",
-        f"{record['target']:g}",
-        f"{ours / 2**30:.2f} of {theirs / 2**30:.2f} GiB" if theirs else "-",
-        f"{ours / theirs:.2f}{room}" if theirs else "-",
+        _pace(told["ours"], record["unit"]),
+        _pace(told["peer"], record["unit"]),
+        f"**{ratio['median']:.2f}** ({ratio['least']:.2f} to {ratio['most']:.2f})",
+        (f"{record['target']:g}" if record["target"] else "-") + within,
+        both,
+        f"{held['ours'] / held['peer']:.2f}{room}" if held else "-",
+        _commit(record),
+        f"{record['finished'][:10]}, {len(record['runs']['ours'])} pairs",
     )
 
 
-def _pace(record: Mapping[str, Any], side: str) -> str:
-    middle = spread(paces(record, side))[1]
-    return f"{middle:,.4g} {record['unit']}/s" if record["unit"] else f"{1 / middle:.3g} s"
+def _pace(pace: float, unit: str) -> str:
+    return f"{pace:,.4g} {unit}/s" if unit else f"{1 / pace:.3g} s"
 
 
-def _about(record: Mapping[str, Any]) -> str:
+def _commit(record: Record) -> str:
+    made = record["environment"]
+    return (made["commit"] or "unknown")[:7] + (" with changes" if made["dirty"] else "")
+
+
+def _place(record: Record) -> str:
     made = record["environment"]
     flags = ", ".join(made["bf16_flags"]) or "no bf16"
     packages = ", ".join(f"{name} {made['packages'][name]}" for name in PACKAGES)
-    changed = " with changes" if made["dirty"] else ""
-    return (
-        f"{made['processor']} ({flags}), {made['cores']} cores, device {made['device']};"
-        f" {packages}; commit {(made['commit'] or 'unknown')[:7]}{changed};"
-        f" {len(record['runs']['ours'])} pairs a case; {record['finished'][:10]}."
-    )
+    where = f"{made['processor']} ({flags}), {made['cores']} cores, device {made['device']}"
+    return f"{where}; {packages}."

@@ -16,12 +16,14 @@ from benchmarks.cost import (
     fit,
 )
 from benchmarks.scale_page import PAGE, POINTS, ROOT, numbers, pace, points, renewed, size, span
+from dml_bench import memory, neighbours
 from dml_bench.data.addresses import Place
 from dml_bench.data.members import Members, Shard
 from dml_bench.data.tars import Contents
-from dml_bench.errors import StoreError
+from dml_bench.errors import MetricError, StoreError
+from dml_bench.products import InvertedLists
 from dml_bench.results import read_records
-from dml_bench.types import Split
+from dml_bench.types import Embeddings, Split
 
 RATES = {"search": (2.0, 3e-7, 5e-10), "evaluate": (0.0, 1e-6, 2e-9)}
 RATES |= {"kmeans": (1.0, 0.0, 4e-10), "ivf": (5.0, 2e-8, 3e-9)}
@@ -34,7 +36,11 @@ def made(what, ns=(10**3, 10**4, 10**5, 10**6), ds=(64, 128), noise=0.0):
         for d in ds:
             seconds = float(np.dot(RATES[what], GROWTH[what](n, d)))
             seconds *= 1 + noise * draw.uniform(-1, 1)
-            found.append({"what": what, "n": n, "d": d, "core_seconds": seconds})
+            point = {"what": what, "n": n, "d": d, "core_seconds": seconds, "peak_bytes": 10**9}
+            point |= {"memory": "4GB", "environment": {"processor": "some processor"}}
+            point["environment"] |= {"bf16_flags": []}
+            index = {"kind": "ivf", "nlist": 40, "nprobe": 8, "recall_of_exact@1": 0.97}
+            found.append(point | ({"index": index} if what == "ivf" else {}))
     return found
 
 
@@ -54,6 +60,16 @@ def test_points_that_scatter_give_about_the_same_and_say_by_how_much_it_is_off()
     wanted = np.dot(RATES["search"], GROWTH["search"](10**9, 128))
     assert found.core_seconds(10**9, 128) == pytest.approx(wanted, rel=0.2)
     assert 0.01 < found.off < 0.3
+    assert 0.0 < found.foretold < 0.4
+
+
+def test_how_wrong_the_model_is_beyond_its_points_is_told_by_the_largest():
+    """A largest point of twice the time is not foretold; the fit to all halves the surprise."""
+    points = made("search", ds=(128,))
+    points[-1] |= {"core_seconds": 2 * points[-1]["core_seconds"]}
+    found = fit(points, "search")
+    assert found.foretold == pytest.approx(0.5, abs=0.01)
+    assert found.off < found.foretold
 
 
 def test_no_rate_is_below_zero():
@@ -62,8 +78,8 @@ def test_no_rate_is_below_zero():
 
 
 def test_too_few_points_are_refused():
-    with pytest.raises(StoreError, match="search: expected 3 measured points or more, found 2"):
-        fit(made("search")[:2], "search")
+    with pytest.raises(StoreError, match="search: expected 4 measured points or more, found 3"):
+        fit(made("search")[:3], "search")
 
 
 def held(n, shards):
@@ -88,6 +104,25 @@ def test_names_and_index_take_the_memory_that_is_counted():
     tracemalloc.stop()
     counted = bytes_of_one(Sizes())["names and index"]
     assert (after - before) / len(split) == pytest.approx(counted, rel=0.1)
+
+
+@pytest.mark.parametrize("k", [1, 10, 100])
+def test_an_answer_takes_the_memory_that_is_counted(k):
+    """Of vectors that stay on disk a search needs that, and what it works in; no byte less."""
+    items = Embeddings(np.zeros((5000, 2), np.float32), np.zeros(5000, np.int64))
+    needed = 5000 * bytes_of_one(Sizes(deep=k))["answers"] + memory.resident(items) + memory.LEAST
+    assert neighbours.searching_room(items, items, k, needed) > 0
+    with pytest.raises(MetricError, match="memory: expected"):
+        neighbours.searching_room(items, items, k, needed - 1)
+
+
+def test_the_lists_of_ivf_hold_what_is_counted():
+    """By what FAISS itself says of the codes and the ids in its lists."""
+    draw = np.random.default_rng(0)
+    lists = InvertedLists(draw.standard_normal((4000, 32), np.float32), 0)
+    held = lists.index.invlists
+    codes = sum(held.list_size(i) * (held.code_size + 8) for i in range(held.nlist))
+    assert codes <= 4000 * bytes_of_one(Sizes(d=32))["lists of ivf"] <= 1.2 * codes
 
 
 def test_each_burden_is_what_it_takes_by_what_there_is():
@@ -143,6 +178,8 @@ def test_a_page_of_measured_points_shows_each_work():
     found = numbers(measured, (50.0, 128))
     assert "not measured yet" not in found
     assert "`kmeans`: measured up to 1,000,000, off by 0 % at most" in found
+    assert "| ivf | 1,000 | 5.1 | 1 GB | 8 of 40 | 97.0 % (recall_of_exact@1) |" in found
+    assert "Measured with `--memory 4GB` on some processor (no bf16):" in found
     exact = np.dot(RATES["search"], GROWTH["search"](10**9, 128))
     assert span(exact) in found
 

@@ -23,6 +23,7 @@ TOOLS = (
     *("awk", "bash", "cat", "cp", "cut", "df", "dirname", "env", "grep", "mkdir", "rm", "sed"),
     *("sha256sum", "shasum", "tail"),
 )
+PYTEST = "did -m pytest -n 2 --dist loadfile"  # of a machine of two cores
 # What the shell asks of a Python, answered from the environment; each pip call is noted.
 STAND_IN = r"""#!/usr/bin/env bash
 case "$*" in
@@ -61,6 +62,11 @@ class Copy:
         for tool in filter(shutil.which, TOOLS):
             (self.bin / tool).symlink_to(shutil.which(tool))
         self.stand_in("python3")
+        self.count_cores(2)
+
+    def count_cores(self, cores: int) -> None:
+        (self.bin / "nproc").write_text(f"#!/usr/bin/env bash\necho {cores}\n")
+        (self.bin / "nproc").chmod(0o755)
 
     def stand_in(self, name: str, case: str = "") -> None:
         text = STAND_IN.replace("in\n", f"in\n{case}\n", 1)
@@ -276,7 +282,7 @@ def test_the_continuous_integration_makes_every_check(copy):
         "did -m ruff check .",
         "did -m ruff format --check .",
         "did -m mypy",
-        "did -m pytest",
+        PYTEST,
     ]
 
 
@@ -285,7 +291,14 @@ def test_one_failing_check_fails_the_whole_and_hides_no_other(copy):
     done = copy.call("run_tests.sh")
     assert done.returncode == 1
     assert "== mypy FAILED" in done.stderr
-    assert done.stdout.splitlines()[-1] == "did -m pytest"
+    assert done.stdout.splitlines()[-1] == PYTEST
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(1, 1), (3, 3), (64, 4)])
+def test_as_many_files_are_tested_at_a_time_as_there_are_cores_four_at_most(copy, cores, workers):
+    copy.count_cores(cores)
+    done = copy.call("run_tests.sh")
+    assert done.stdout.splitlines()[-1] == f"did -m pytest -n {workers} --dist loadfile"
 
 
 def test_run_tests_with_arguments_is_pytest_alone(copy):
