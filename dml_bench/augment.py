@@ -14,6 +14,7 @@ from torch import Tensor
 from dml_bench import draws
 from dml_bench.colour import colour_jitter, random_grayscale
 from dml_bench.crops import TRIES, affine, centre_crop, random_crop, random_resized_crop
+from dml_bench.devices import on
 from dml_bench.registry import unknown
 from dml_bench.types import Floats
 
@@ -28,13 +29,18 @@ def random_flip(images: Tensor, u: Tensor) -> Tensor:
         u: (M, 1) draws, on the processor or with the images.
     """
     rows = torch.nonzero(u[:, 0] < FLIP_CHANCE)[:, 0]
-    if images.is_cpu:  # as below, and sooner: NumPy copies whole images
-        pixels, chosen = images.numpy(), rows.numpy()
-        pixels[chosen] = torch.from_numpy(pixels[chosen]).flip(-1).numpy()
-    else:
-        rows = rows.to(images.device, non_blocking=True)
-        images[rows] = images[rows].flip(-1)
+    (_flip_by_numpy if images.is_cpu else _flip)(images, on(images.device, rows))
     return images
+
+
+def _flip(images: Tensor, rows: Tensor) -> None:
+    images[rows] = images[rows].flip(-1)
+
+
+def _flip_by_numpy(images: Tensor, rows: Tensor) -> None:
+    """Do the same sooner on the processor: NumPy copies whole images."""
+    pixels, chosen = images.numpy(), rows.numpy()
+    pixels[chosen] = torch.from_numpy(pixels[chosen]).flip(-1).numpy()
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,7 @@ def apply(
         images = images.float() / 255
     for name, u in chosen.items():
         part = PARTS[name]
-        draws_ = u if part.picks else u.to(images.device, non_blocking=True)
+        draws_ = u if part.picks else on(images.device, u)
         if part.place and name != "crop":
             images = part.place(images, draws_, crop)
         elif part.colour:
@@ -121,8 +127,13 @@ def apply(
 def _cut(pixels: Tensor, chosen: Mapping[str, Tensor], crop: int, rows: Tensor | None) -> Tensor:
     """Return what of the pixels is looked at at all, as bytes."""
     if "crop" in chosen:
-        return random_crop(pixels, chosen["crop"].to(pixels.device), crop, rows)
+        return random_crop(pixels, on(pixels.device, chosen["crop"]), crop, rows)
     seen = pixels if any(PARTS[name].place for name in chosen) else centre_crop(pixels, crop)
     if rows is None:
         return seen.clone()
-    return torch.from_numpy(seen.numpy()[rows.numpy()]) if seen.is_cpu else seen[rows]
+    return _rows_by_numpy(seen, rows) if seen.is_cpu else seen[rows]
+
+
+def _rows_by_numpy(images: Tensor, rows: Tensor) -> Tensor:
+    """Return `images[rows]` sooner on the processor: NumPy copies whole images."""
+    return torch.from_numpy(images.numpy()[rows.numpy()])

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from dml_bench.devices import on
+
 JITTER = 0.4
 GRAY_CHANCE = 0.2
 LUMA = (0.2989, 0.587, 0.114)
@@ -22,24 +24,21 @@ def colour_jitter(images: Tensor, u: Tensor) -> Tensor:
     """
     factor = 1 - JITTER + 2 * JITTER * u[:, :3]
     turn = JITTER * (2 * u[:, 3] - 1)
-    strengths = torch.cat([factor, turn[:, None]], dim=1).to(images.device, non_blocking=True)
-    turns = u[:, 4:].argsort(dim=1)  # (M, 4): which change comes first, second, ...
-    lying = torch.arange(len(u), device=u.device)  # which image lies at each place
+    strengths = torch.cat([factor, turn[:, None]], dim=1)
+    kinds = u[:, 4:].argsort(dim=1).T  # (4, M): which change comes first, second, ...
+    orders = kinds.argsort(dim=1, stable=True)  # (4, M): images of one change together
+    back = orders.argsort(dim=1)
+    moves = torch.cat([orders[:1], back[:-1].gather(1, orders[1:]), back[-1:]])
+    moves = on(images.device, moves)  # (5, M): from one order to the next
+    factors = on(images.device, strengths[orders, kinds.gather(1, orders)])[..., None, None, None]
     result = images
-    for kinds in turns.T:
-        wanted = kinds.argsort(stable=True)  # images of one change together
-        result = result[_there(lying.argsort()[wanted], images)]
-        counts = torch.bincount(kinds, minlength=len(CHANGES)).tolist()
-        factors = strengths[_there(wanted, images)].split_with_sizes(counts)
-        each = enumerate(zip(CHANGES, result.split_with_sizes(counts), factors, strict=True))
-        changed = [change(part, own[:, i, None, None, None]) for i, (change, part, own) in each]
-        result = torch.cat(changed)
-        lying = wanted
-    return result[_there(lying.argsort(), images)]
-
-
-def _there(rows: Tensor, images: Tensor) -> Tensor:
-    return rows.to(images.device, non_blocking=True)
+    for step, made in enumerate(kinds):
+        counts = torch.bincount(made, minlength=len(CHANGES)).tolist()
+        parts = (t.split_with_sizes(counts) for t in (result[moves[step]], factors[step]))
+        result = torch.cat(
+            [change(part, own) for change, part, own in zip(CHANGES, *parts, strict=True)]
+        )
+    return result[moves[-1]]
 
 
 def _blend(images: Tensor, other: Tensor, factor: Tensor) -> Tensor:
@@ -59,8 +58,8 @@ def _saturation(images: Tensor, factor: Tensor) -> Tensor:
 
 
 def _luma(images: Tensor) -> Tensor:
-    weights = torch.tensor(LUMA, device=images.device, dtype=images.dtype)
-    return (images * weights[:, None, None]).sum(dim=1, keepdim=True)
+    red, green, blue = (share * part for share, part in zip(LUMA, images.chunk(3, 1), strict=True))
+    return red + green + blue
 
 
 def _hue(images: Tensor, turn: Tensor) -> Tensor:
@@ -69,7 +68,7 @@ def _hue(images: Tensor, turn: Tensor) -> Tensor:
     value = torch.maximum(torch.maximum(red, green), blue)  # sooner than a reduction of three
     spread = value - torch.minimum(torch.minimum(red, green), blue)
     hue = _around(_hexagon(images, value, spread) + 6 * turn)
-    step = torch.tensor([5.0, 3.0, 1.0], device=images.device)[:, None, None]  # red, green, blue
+    step = torch.arange(5.0, 0.0, -2.0, device=images.device)[:, None, None]  # red, green, blue
     k = _around(step + hue)
     near = torch.minimum(k, 4 - k).clamp_(0, 1)
     return value - near.mul_(spread)

@@ -85,11 +85,18 @@ def random_crop(images: Tensor, u: Tensor, size: int, rows: Tensor | None = None
     top = _places(u[:, 0], torch.full((len(u),), float(height - size), device=u.device)).long()
     left = _places(u[:, 1], torch.full((len(u),), float(width - size), device=u.device)).long()
     every = torch.arange(len(u), device=images.device) if rows is None else rows
-    at = (every, slice(None), top, left)
-    if not images.is_cpu:
-        return images.unfold(2, size, 1).unfold(3, size, 1)[at]  # the windows are a view
-    windows = sliding_window_view(images.numpy(), (size, size), axis=(2, 3))  # copied by rows
-    return torch.from_numpy(windows[tuple(a.numpy() if isinstance(a, Tensor) else a for a in at)])
+    return (_cut_by_numpy if images.is_cpu else _cut)(images, size, every, top, left)
+
+
+def _cut(images: Tensor, size: int, rows: Tensor, top: Tensor, left: Tensor) -> Tensor:
+    windows = images.unfold(2, size, 1).unfold(3, size, 1)  # a view
+    return windows[rows, :, top, left]
+
+
+def _cut_by_numpy(images: Tensor, size: int, rows: Tensor, top: Tensor, left: Tensor) -> Tensor:
+    """Do the same sooner on the processor: NumPy copies by rows."""
+    windows = sliding_window_view(images.numpy(), (size, size), axis=(2, 3))
+    return torch.from_numpy(windows[rows.numpy(), :, top.numpy(), left.numpy()])
 
 
 def centre_crop(images: Tensor, size: int) -> Tensor:

@@ -6,8 +6,8 @@ from torch import Tensor
 
 from dml_bench import dist
 from dml_bench.crops import centre_crop
-from dml_bench.data.batches import on
 from dml_bench.data.pack import Pixels
+from dml_bench.devices import on
 from dml_bench.models import Model
 from dml_bench.progress import Bar
 from dml_bench.types import Floats

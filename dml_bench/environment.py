@@ -156,6 +156,11 @@ def processor() -> str:
     return _processor()[0]
 
 
+def flags() -> set[str]:
+    """Return the processor's flags; none where the system does not tell them."""
+    return _processor()[1]
+
+
 def _processor() -> tuple[str, set[str]]:
     """Return the processor's name and its flags, as far as the system tells."""
     try:

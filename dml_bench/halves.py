@@ -8,6 +8,7 @@ Of the greatest of each group of rows, the k-th greatest is no more than the k-t
 one look at the products, as whole numbers of 16 bits, tells which groups need a second one.
 """
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from dml_bench.environment import flags
 from dml_bench.products import Doubles, slack, threads
 from dml_bench.types import Floats, Ints
 
@@ -28,17 +30,23 @@ PLACES = 1 << 16  # rows that are multiplied at a time
 TAKES = 1 << 28  # bytes of all that
 MANY = 4  # threads: more of them multiply with fewer rows each
 UNIT = 2.0**-8  # what rounding to bfloat16 can do to a number, relative to it
+FLAGS = {"amx_bf16", "avx512_bf16"}
 NONE = np.iinfo(np.int16).max  # no product is as great
 
 Shorts = npt.NDArray[np.int16]
 
 
 def able() -> bool:
-    """Return whether the processor multiplies numbers in bfloat16 as such."""
+    """Return whether the processor multiplies numbers in bfloat16 as such.
+
+    Torch is imported for that only where the system does not deny it.
+    """
+    if "torch" not in sys.modules and (said := flags()) and not said & FLAGS:
+        return False
     import torch
 
     found = torch.cpu.get_capabilities()
-    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+    return any(found.get(name) for name in FLAGS)
 
 
 def depth(size: int, dim: int) -> int:

@@ -1,7 +1,13 @@
-"""The optimisers, and the learning rate by epoch."""
+"""The optimisers, and the learning rate by epoch.
+
+Adam and AdamW change a weight in one pass (torch's `fused`), two to three times as fast as in many.
+SGD does not: torch's one pass for it gains little on the processor, and fails where a weight gets
+its first slope later than another.
+"""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -13,10 +19,10 @@ OPTIMISERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
         weights, lr, momentum, weight_decay=decay
     ),
     "adam": lambda weights, lr, momentum, decay: torch.optim.Adam(
-        weights, lr, (momentum, 0.999), weight_decay=decay
+        weights, lr, (momentum, 0.999), weight_decay=decay, fused=_whole(weights) or None
     ),
     "adamw": lambda weights, lr, momentum, decay: torch.optim.AdamW(
-        weights, lr, (momentum, 0.999), weight_decay=decay
+        weights, lr, (momentum, 0.999), weight_decay=decay, fused=_whole(weights) or None
     ),
 }
 SCHEDULES: Mapping[str, Mapping[int, float]] = {  # epoch -> factor of the learning rate
@@ -25,9 +31,16 @@ SCHEDULES: Mapping[str, Mapping[int, float]] = {  # epoch -> factor of the learn
     "code-seen": {120: 0.1, 160: 0.05, 200: 0.01},
     "code-unseen": {20: 0.1, 40: 0.01},
 }
-
-
 WARMUP = "warmup:"
+
+
+def _whole(groups: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether weights fill their memory as slopes do: one pass takes both as they lie."""
+    return all(
+        weight.is_contiguous() or weight.is_contiguous(memory_format=torch.channels_last)
+        for group in groups
+        for weight in group["params"]
+    )
 
 
 def by_step(schedule: str) -> bool:

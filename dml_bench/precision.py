@@ -29,13 +29,13 @@ def fast_at_bf16(device: str) -> bool:
     A processor without instructions for it is not asked: it computes in float32 and rounds. One
     that has them takes some steps both ways, less than a second, and the answer is kept in the
     user's cache folder, where it can be: so that a busy moment later changes no recipe. On an
-    accelerator the driver says it.
+    accelerator its kind says it; one that only emulates bfloat16 does not count.
 
     Args:
         device: "cpu" or "cuda".
     """
     if device != "cpu":
-        return bool(torch.cuda.is_bf16_supported())
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return able() and _kept(_memory(), gain) >= GAIN
 
 

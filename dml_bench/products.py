@@ -14,6 +14,7 @@ import numpy.typing as npt
 from dml_bench.types import Floats, Ints
 
 Doubles = npt.NDArray[np.float64]
+Masks = npt.NDArray[np.bool_]
 
 ROWS = 39  # rows of an inverted list at least: FAISS warns of fewer
 SHOWN = 64  # rows of each list by which its centre is found
@@ -82,22 +83,35 @@ def sift(
     """
     below = np.nextafter(low.astype(np.float32), np.float32(-np.inf))
     over = np.nextafter(high.astype(np.float32), np.float32(np.inf))
-    if device == "cpu":
-        table = query @ rows.T
-        above, near = table > over[:, None], table >= below[:, None]
-    else:
-        import torch
-
-        asked, there, least, most = (
-            torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in (query, rows, below, over)
-        )
-        found = asked @ there.T
-        above, near = (m.cpu().numpy() for m in (found > most[:, None], found >= least[:, None]))
+    above, near = (
+        _compared(query, rows, below, over)
+        if device == "cpu"
+        else _compared_there(query, rows, below, over, device)
+    )
     counts = np.count_nonzero(above, axis=1) if (many == 1).all() else above @ many
     if np.count_nonzero(near) == np.count_nonzero(above):
         near = near[:, :0]  # nothing lies between
     who, what = np.nonzero(near & ~above[:, : near.shape[1]])
     return counts, who, what
+
+
+def _compared(query: Floats, rows: Floats, below: Floats, over: Floats) -> tuple[Masks, Masks]:
+    """Return (Q, G) which products are above `over`, and which are not below `below`."""
+    table = query @ rows.T
+    return table > over[:, None], table >= below[:, None]
+
+
+def _compared_there(
+    query: Floats, rows: Floats, below: Floats, over: Floats, device: str
+) -> tuple[Masks, Masks]:
+    """Return the same, multiplied on a device; products may differ by what `slack` allows."""
+    import torch
+
+    asked, there, least, most = (
+        torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in (query, rows, below, over)
+    )
+    table = asked @ there.T
+    return (table > most[:, None]).cpu().numpy(), (table >= least[:, None]).cpu().numpy()
 
 
 class OnProcessor:

@@ -4,10 +4,17 @@ import numpy as np
 import pytest
 import torch
 import torchvision.transforms.v2.functional as TF
+from torch.overrides import TorchFunctionMode
 from torchvision.transforms import RandomResizedCrop
 
 from dml_bench import augment, colour, crops
+from dml_bench.devices import on
 from dml_bench.errors import UnknownNameError
+
+needs_accelerator = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="there is no accelerator here"
+)
+EVERY = ["R+C+G+F", "crop+C+G+F", "affine+C", "crop+F", "F", "none"]
 
 
 def images(n=16, height=40, width=48, seed=0):
@@ -134,3 +141,80 @@ def test_without_parts_the_centre_is_cut():
 def test_an_unknown_part_is_refused_with_the_known():
     with pytest.raises(UnknownNameError, match="there is R, crop, affine, C, G, F, none"):
         augment.parts("R+X")
+
+
+def batch_of(augmentation, n=24):
+    """Pixels, and what two views of eight of them are drawn."""
+    pixels = (images(n, 40, 40) * 255).byte()
+    drawn = augment.draw(augmentation, 1, 0, 16, 1)
+    return pixels, {name: table[:, 0] for name, table in drawn.items()}, torch.arange(16) % 8
+
+
+@pytest.mark.parametrize(
+    ("sooner", "plain"),
+    [(augment._flip_by_numpy, augment._flip), (augment._rows_by_numpy, lambda i, rows: i[rows])],
+    ids=["flip", "rows"],
+)
+@pytest.mark.parametrize("rows", [[], [3], [5, 0, 2], range(16)], ids=len)
+def test_what_numpy_does_sooner_an_accelerator_does_alike(sooner, plain, rows):
+    chosen = torch.tensor(list(rows), dtype=torch.int64)
+    for pictures in (images(), (images() * 255).byte()):
+        first, second = pictures.clone(), pictures.clone()
+        made = [do(of, chosen) for do, of in ((sooner, first), (plain, second))]
+        assert torch.equal(first, second)
+        assert made == [None, None] or torch.equal(*made)
+
+
+def test_a_crop_is_the_same_by_numpy_and_on_an_accelerator():
+    rows, top, left = (torch.randint(0, n, (50,)) for n in (16, 40 - 24 + 1, 48 - 24 + 1))
+    for pictures in (images(), (images() * 255).byte()):
+        found = crops._cut_by_numpy(pictures, 24, rows, top, left)
+        assert torch.equal(found, crops._cut(pictures, 24, rows, top, left))
+        assert torch.equal(found[7], pictures[rows[7], :, top[7] :, left[7] :][:, :24, :24])
+
+
+class Copies(TorchFunctionMode):
+    """Names what makes a tensor of numbers that lie on the processor."""
+
+    def __init__(self):
+        super().__init__()
+        self.made = []
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func in (torch.tensor, torch.Tensor.to):
+            self.made.append(func.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("augmentation", EVERY)
+def test_no_value_is_asked_of_an_accelerator_and_all_it_gets_is_pinned(augmentation, monkeypatch):
+    """On a device without values: whoever wants one fails."""
+    pixels, tables, rows = batch_of(augmentation)
+    plain = augment.apply(pixels, tables, 32, rows)
+
+    def to_meta(device, tensor):
+        return torch.empty_like(tensor, device=device)
+
+    for part in (augment, colour):
+        monkeypatch.setattr(part, "on", to_meta)
+    meta = torch.device("meta")
+    with Copies() as copies:
+        found = augment.apply(to_meta(meta, pixels), tables, 32, to_meta(meta, rows))
+    assert copies.made == []
+    assert (found.shape, found.dtype) == (plain.shape, plain.dtype)
+
+
+@needs_accelerator
+@pytest.mark.parametrize("augmentation", EVERY)
+def test_an_accelerator_is_not_waited_for_and_makes_the_same_batch(augmentation):
+    pixels, tables, rows = batch_of(augmentation)
+    device = torch.device("cuda")
+    there = pixels.to(device)
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        found = augment.apply(there, tables, 32, on(device, rows))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    plain = augment.apply(pixels, tables, 32, rows)
+    torch.testing.assert_close(found.cpu().float(), plain.float(), atol=1e-4, rtol=0)

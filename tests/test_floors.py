@@ -17,6 +17,7 @@ FLOORS = [
         "registry",
         "atomic",
         "recycling",
+        "devices",
         "environment",
         "endings",
         "foundation",

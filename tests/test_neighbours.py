@@ -1,17 +1,21 @@
 """The search is the definition: sort by (float64 cosine, id), the own image left out by its row."""
 
+from functools import partial
+
 import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dml_bench import search
+from dml_bench import products, search
 from dml_bench.errors import MetricError
 from dml_bench.neighbours import by_id, rank
 from dml_bench.products import OnDevice
 from dml_bench.search import Search
 from dml_bench.types import Embeddings
+
+ON_DEVICE = partial(products._compared_there, device="cpu")
 
 
 def by_definition(query, gallery, k, alone):
@@ -98,6 +102,36 @@ def test_products_of_an_accelerator_give_the_same_bits(monkeypatch):
     assert used == ["cuda"]
     assert found.ids.tobytes() == plain.ids.tobytes()
     assert found.scores.tobytes() == plain.scores.tobytes()
+
+
+@pytest.mark.parametrize("compare", [products._compared, ON_DEVICE], ids=["numpy", "torch"])
+def test_what_is_counted_and_listed_comes_to_the_definition(compare, monkeypatch):
+    monkeypatch.setattr(products, "_compared", compare)
+    rng = np.random.default_rng(4)
+    query, rows = (rng.normal(size=(n, 24)).astype(np.float32) for n in (40, 300))
+    rows[200:] = rows[:100] * (1 + 1e-7 * rng.normal(size=(100, 1)))
+    many = rng.integers(1, 4, 300)
+    exact = query.astype(np.float64) @ rows.T.astype(np.float64)
+    at, wrong = exact[:, 7], products.slack(query, products.longest(rows))
+    counts, who, what = products.sift(query, rows, at - wrong, at + wrong, many)
+    above = exact > at[:, None]
+    unsure = np.zeros_like(above)
+    unsure[who, what] = True
+    assert 0 < len(who) < above.size / 20
+    assert counts.tolist() == ((above & ~unsure) @ many).tolist()
+
+
+def test_products_that_are_exact_are_compared_alike_on_an_accelerator():
+    rng = np.random.default_rng(5)
+    query, rows = (rng.integers(-8, 9, size=(n, 24)).astype(np.float32) for n in (40, 300))
+    below, over = np.sort(rng.integers(-300, 300, size=(2, 40)), axis=0).astype(np.float32)
+    for found, there in zip(
+        products._compared(query, rows, below, over),
+        ON_DEVICE(query, rows, below, over),
+        strict=True,
+    ):
+        assert found.any()
+        assert np.array_equal(found, there)
 
 
 @pytest.mark.parametrize("size", [400, 3000])

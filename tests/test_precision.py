@@ -71,3 +71,12 @@ def test_the_gain_leaves_threads_and_draws_as_they_were():
     assert 0.01 < precision.gain() < 100
     assert torch.get_num_threads() == threads
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_an_accelerator_that_emulates_bfloat16_is_not_fast_at_it(memory, monkeypatch, native):
+    def supported(including_emulation=True):
+        return native or including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    assert precision.fast_at_bf16("cuda") is native

@@ -48,3 +48,25 @@ def test_the_package_alone_imports_next_to_nothing():
     code += "roots = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
     code += "print(roots - sys.stdlib_module_names)"
     assert imported(code) == "{'dml_bench'}"
+
+
+SEARCH = """
+import sys
+
+import numpy as np
+
+from dml_bench import environment, search
+
+environment._processor = lambda: ("a processor", {flags!r})
+search.IMPORT = 0
+rows = np.random.default_rng(0).normal(size=(2048, 8)).astype(np.float32)
+search.Search(rows).nearest(rows[:8], 3)
+print("torch" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("flags", "asked"), [({"fpu", "avx2"}, False), ({"avx512_bf16"}, True), (set(), True)], ids=str
+)
+def test_a_search_asks_torch_for_bfloat16_where_the_processor_may_have_it(flags, asked):
+    assert imported(SEARCH.format(flags=flags)) == str(asked)

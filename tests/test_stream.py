@@ -16,7 +16,7 @@ from toys import SMALL
 
 from dml_bench import bench, dist, draws, recipes
 from dml_bench.cli import main
-from dml_bench.data import folder, share
+from dml_bench.data import folder, members, share
 from dml_bench.data.ahead import Ahead, share_of_memory
 from dml_bench.data.batches import Batches
 from dml_bench.data.members import Members, shards_of
@@ -149,6 +149,25 @@ def test_the_ranks_together_see_what_one_process_sees(mine, monkeypatch):
         parts.append([batch.images for batch in batches(mine).epoch(1)])
     for step, images in enumerate(whole):
         assert torch.equal(torch.cat([part[step] for part in parts], dim=1), images)
+
+
+@pytest.mark.parametrize("gap", [0, None])
+def test_a_rank_fetches_what_lies_between_its_images_too(mine, monkeypatch, gap):
+    """So small images are fetched by each of two processes; without gaps each takes its half."""
+    if gap is not None:
+        monkeypatch.setattr(members, "GAP", gap)
+    brought, inner = [], Members.bring
+    monkeypatch.setattr(
+        Members, "bring", lambda self, run: brought.append(self.span(run)) or inner(self, run)
+    )
+    sizes = mine.train.images.sizes
+    for rank in range(2):
+        monkeypatch.setattr(dist, "part", lambda n, r=rank: slice(r * n // 2, (r + 1) * n // 2))
+        made = batches(mine, cap=2**30)
+        own = sizes[made._own(made._order(1), 0)].sum()
+        brought.clear()
+        list(made.epoch(1))
+        assert sum(brought) == own if gap == 0 else sum(brought) > 1.5 * own
 
 
 def test_an_epoch_that_begins_in_the_middle_reads_no_shard_of_before(mine, monkeypatch):

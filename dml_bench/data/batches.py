@@ -16,6 +16,7 @@ from dml_bench.crops import check_crop
 from dml_bench.data.order import span
 from dml_bench.data.pack import Pixels
 from dml_bench.data.stream import ahead_of
+from dml_bench.devices import on
 from dml_bench.errors import RecipeError
 from dml_bench.types import Batch, Floats, Ints, Recipe
 
@@ -154,13 +155,6 @@ def _overlapped(made: Callable[[int], Batch], steps: Sequence[int]) -> Iterator[
             batch, ahead = ahead.result(), pool.submit(made, step)
             yield batch
         yield ahead.result()
-
-
-def on(device: torch.device, tensor: Tensor) -> Tensor:
-    """Return a tensor on a device; an accelerator fetches it while the processor goes on."""
-    if device.type != "cuda":
-        return tensor.to(device)
-    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def _source(pixels: Pixels, device: torch.device) -> Tensor | None:
