@@ -25,7 +25,7 @@ def vectors(dim: int, work: Work) -> tuple[Floats, Ints]:
 def _ours(dim: int, work: Work) -> Done:
     rows, labels = vectors(dim, work)
     begun = time.perf_counter()
-    dml_bench.score(rows, labels, k=RECALL_AT)
+    dml_bench.score(rows, labels, k=RECALL_AT, device=work.device)
     return Done(1, time.perf_counter() - begun)
 
 

@@ -6,6 +6,7 @@ them a query looks at, are chosen here; of what is found the scores and their or
 
 import numpy as np
 
+from dml_bench import dist
 from dml_bench.errors import MetricError
 from dml_bench.neighbours import check, order_of, searching_room, unanswered
 from dml_bench.products import InvertedLists
@@ -19,6 +20,7 @@ WANTED = 0.99  # share of the exact neighbours that is to be found; lists are ad
 MOST = 8  # lists of every so many are looked at, at most
 SAMPLE = 1000  # queries by which the answer is judged
 TRIED = 200  # others, by which the number of lists is chosen
+BLOCK = 1024  # queries that are searched at a time: the same ones, however many processes
 SEED = 0
 
 
@@ -32,12 +34,14 @@ def rank(
 ) -> Ranking:
     """Find nearly each query's `k` nearest, and measure on a sample how nearly.
 
+    Several processes call this alike: each answers a part of the queries, from the same lists.
+
     Args:
         query: Q embeddings; the same object as `gallery` means leave one out.
         gallery: G embeddings, 50,000 or more.
         k: neighbours to keep, 1 or more.
         device: where the exact products of the sample are made, "cpu" or "cuda".
-        memory: bytes that may be used; the lists hold a copy of the gallery.
+        memory: bytes that each process may use; the lists hold a copy of the gallery.
 
     Returns:
         The ranking; its `index` is {"kind", "nlist", "nprobe", "sample", "recall_of_exact@1", and
@@ -64,9 +68,14 @@ def rank(
     judged, tried = _samples(len(query))
     _open(lists, query, nearly, _nearest(query, exact, tried, k, alone), tried, alone)
     ids, scores = unanswered(query, gallery, k)
+    blocks = [slice(i, min(i + BLOCK, len(query))) for i in range(0, len(query), BLOCK)]
     with Bar("searching", len(query), delay=2.0) as bar:
-        own = np.arange(len(query)) if alone else None
-        nearly.nearest(query.vectors, k, own, bar.advance, into=(ids, scores))
+        for rows in blocks[dist.part(len(blocks))]:
+            own = np.arange(rows.start, rows.stop) if alone else None
+            nearly.nearest(query.vectors[rows], k, own, into=(ids[rows], scores[rows]))
+            bar.advance((rows.stop - rows.start) * dist.world())
+    for answer in (ids, scores):
+        dist.complete(answer, BLOCK)
     truth = _nearest(query, exact, judged, k, alone)
     depths = sorted({1, min(10, k), k})
     recalls = {f"recall_of_exact@{n}": _shared(ids[judged, :n], truth[:, :n]) for n in depths}
@@ -82,8 +91,13 @@ def _samples(queries: int) -> tuple[Ints, Ints]:
 
 
 def _nearest(query: Embeddings, search: Search, rows: Ints, k: int, alone: bool) -> Ints:
-    """Return the (P, k) neighbours of some queries."""
-    found, _ = search.nearest(query.vectors[rows], k, rows if alone else None)
+    """Return the (P, k) neighbours of some queries, of which each process finds a part."""
+    found = np.empty((len(rows), k), np.int64)
+    part = dist.part(len(rows))
+    own = rows[part]
+    if len(own):
+        found[part], _ = search.nearest(query.vectors[own], k, own if alone else None)
+    dist.complete(found)
     return found
 
 

@@ -83,7 +83,7 @@ def _add_evaluate(commands: "Commands") -> None:
     p.add_argument("--checkpoint", type=Path, help="a checkpoint.safetensors of a run")
     p.add_argument(
         "--embeddings", type=Path,
-        help=".npz, .safetensors or .parquet; --device and --data-root do not act on it",
+        help=".npz, .safetensors or .parquet; --data-root does not act on it",
     )  # fmt: skip
     p.add_argument(
         "--protocol", choices=("unseen", "seen"),

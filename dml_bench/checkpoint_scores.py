@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dml_bench import bench, checkpoint, scoring
+from dml_bench import bench, checkpoint, dist, scoring
 from dml_bench.assembly import build
 from dml_bench.data.share import some
 from dml_bench.outcomes import Clock, result_of
@@ -24,6 +24,8 @@ def score(
 ) -> RunResult:
     """Return what the weights of a checkpoint reach on a dataset; nothing is stored but packs.
 
+    Several processes call this alike, and share the work.
+
     Args:
         path: a `checkpoint.safetensors`.
         recipe: the one that stands in it, with the dataset that is asked.
@@ -41,6 +43,7 @@ def score(
     model = build(replace(recipe, weights="none", weights_digest=""), device)
     checkpoint.load_weights(path, model)
     pixels = Packs(dataset, recipe, results / "packs")
+    dist.first(pixels.make_asked)
     query, gallery = bench.embeddings(model, recipe, dataset, pixels)
     clock.lap("embed")
     scores = scoring.answered(query, gallery, names, device, memory=memory)

@@ -26,7 +26,7 @@ HOMES = {
     "run": "jobs.running",
 }
 """The module of what a command does, where it has one of its own."""
-SHARED = ("train", "run")
+SHARED = ("train", "run", "evaluate")
 """The commands whose work several processes share; the leader does alone what others do not."""
 
 
@@ -82,8 +82,8 @@ def _meets(args: argparse.Namespace) -> bool:
     """Connect the processes, or leave all to the leader; return whether this one has work."""
     from dml_bench.environment import device_of
 
-    if _is_shared(args):  # a file is searched on processors
-        dist.begin("cpu" if args.command == "evaluate" else device_of(args.device))
+    if _is_shared(args):
+        dist.begin(device_of(args.device))
         return True
     leads = dist.leader()
     dist.end()
@@ -92,8 +92,6 @@ def _meets(args: argparse.Namespace) -> bool:
 
 def _is_shared(args: argparse.Namespace) -> bool:
     """Return whether all processes have a part in what is asked; else it is the leader's alone."""
-    if args.command == "evaluate":
-        return args.embeddings is not None and args.index == "exact"
     return args.command in SHARED and vars(args).get("executor", "process") == "process"
 
 

@@ -4,10 +4,12 @@ Until `join` is called, and where torchrun started one process only, every funct
 answer of one process, and costs nothing.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
@@ -58,14 +60,25 @@ def leader() -> bool:
     return _here.rank == 0
 
 
-def part(n: int) -> slice:
+def part(n: int, step: int = 1) -> slice:
     """Return this process's contiguous share of n rows; all the shares make them up, in order.
+
+    Args:
+        n: how many there are.
+        step: rows that are not divided: a share begins at a whole number of steps.
 
     Example:
         >>> part(10)
         slice(0, 10, None)
     """
-    return slice(_here.rank * n // _here.world, (_here.rank + 1) * n // _here.world)
+    return parts(n, step)[_here.rank]
+
+
+def parts(n: int, step: int = 1) -> list[slice]:
+    """Return the `part` of each process, in order."""
+    steps, world = -(-n // step), _here.world
+    edges = [min(n, step * (steps * rank // world)) for rank in range(world + 1)]
+    return [slice(*pair) for pair in pairwise(edges)]
 
 
 def begin(device: str) -> None:
@@ -193,7 +206,6 @@ def gather_arrays(array: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
     """Return the arrays of all processes, in order; their shapes may differ."""
     if _here.world == 1:
         return [array]
-    import torch
     from torch import distributed
 
     forms: list[Any] = [None] * _here.world
@@ -202,9 +214,53 @@ def gather_arrays(array: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
     found[_here.rank] = np.ascontiguousarray(array)
     for source, each in enumerate(found):
         if each.size:
-            raw = torch.from_numpy(each.reshape(-1).view(np.uint8))
-            distributed.broadcast(raw, src=source)
+            distributed.broadcast(_raw(each), src=source)
     return found
+
+
+def complete(array: npt.NDArray[Any], step: int = 1) -> None:
+    """Put every process's `part` of the rows in its place, in all of them.
+
+    Args:
+        array: (N, ...) of one shape and kind in every process, its rows one behind the other.
+        step: as `part` takes it.
+    """
+    if _here.world == 1:
+        return
+    from torch import distributed
+
+    for source, rows in enumerate(parts(len(array), step)):
+        if array[rows].size:
+            distributed.broadcast(_raw(array[rows]), src=source)
+
+
+def exchange(array: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+    """Return what each process has for this one's `part` of the rows, in order.
+
+    Args:
+        array: (N, ...) of one N and kind in every process; what a row is may differ.
+    """
+    if _here.world == 1:
+        return [array]
+    from torch import distributed
+
+    forms: list[Any] = [None] * _here.world
+    distributed.all_gather_object(forms, array.shape[1:])
+    own = part(len(array))
+    shapes = [(own.stop - own.start, *form) for form in forms]
+    sizes = [math.prod(shape) for shape in shapes]
+    found, got = np.empty(sum(sizes), array.dtype), [size * array.itemsize for size in sizes]
+    sent = [array[rows].nbytes for rows in parts(len(array))]
+    distributed.all_to_all_single(_raw(found), _raw(np.ascontiguousarray(array)), got, sent)
+    each = np.split(found, np.cumsum(sizes)[:-1])  # views
+    return [flat.reshape(shape) for flat, shape in zip(each, shapes, strict=True)]
+
+
+def _raw(array: npt.NDArray[Any]) -> "Tensor":
+    """Return the bytes of an array whose rows lie one behind the other, no copy of them."""
+    import torch
+
+    return torch.from_numpy(array.reshape(-1).view(np.uint8))
 
 
 def add(tensors: Iterable["Tensor"]) -> None:

@@ -93,13 +93,15 @@ def device_of(wanted: str) -> str:
     Raises:
         RecipeError: another word, or no accelerator where one is asked for.
     """
-    import torch
-
     if wanted not in ("auto", "cpu", "cuda"):
         raise RecipeError(f"--device: expected auto, cpu or cuda, found '{wanted}'")
+    if wanted == "cpu":
+        return wanted
+    import torch
+
     if wanted == "cuda" and not torch.cuda.is_available():
         raise RecipeError("--device cuda: expected an accelerator, found none; take cpu or auto")
-    return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def device_name(device: str) -> str:

@@ -11,6 +11,8 @@ from dml_bench import (
     checkpoint,
     checkpoint_scores,
     data,
+    dist,
+    endings,
     outcomes,
     provenance,
     recipes,
@@ -34,7 +36,10 @@ from dml_bench.types import Dataset, Recipe, RunResult
 
 
 def evaluate(args: argparse.Namespace) -> int:
-    """Score a file of embeddings, a checkpoint, or every stored run of a dataset."""
+    """Score a file of embeddings, a checkpoint, or every stored run of a dataset.
+
+    Several processes share the work, and the leader tells of it.
+    """
     for name in with_recalls(args.metrics or (), args):
         metric(name)  # a mistyped name shows before any work
     _one_source(args)
@@ -43,11 +48,16 @@ def evaluate(args: argparse.Namespace) -> int:
         return evaluate_file(args)
     forms = formats(args, "table")
     results = _of_checkpoint(args) if args.checkpoint else _of_dataset(args)
+    dist.first(lambda: _tell(results, args, forms))
+    return 0
+
+
+def _tell(results: Sequence[RunResult], args: argparse.Namespace, forms: Sequence[str]) -> None:
+    """Print the tables of results, and write them under the results."""
     show_runs(results, forms)
     name = Path(results[0].recipe.dataset).name
     report.write(results, args.results / "evaluations" / name, published=False)
     say(f"written: {args.results / 'evaluations' / name}")
-    return 0
 
 
 def _one_source(args: argparse.Namespace) -> None:
@@ -76,7 +86,7 @@ def _of_dataset(args: argparse.Namespace) -> list[RunResult]:
     wanted = said(args, {"dataset": args.dataset})
     stored = [
         result
-        for result in finished_runs(args.results, left_out)
+        for result in dist.first(lambda: finished_runs(args.results, left_out))
         if result.recipe.dataset == args.dataset
     ]
     dataset = _loaded(args, stored)
@@ -166,6 +176,8 @@ def _all_rescored(results: Sequence[RunResult], args: argparse.Namespace) -> lis
         try:
             whole.append(_rescored(result, args))
         except StoreError as error:
+            if not endings.together():  # the others go on, and would wait for this process
+                raise
             torn.append(error)
     if not whole:
         raise torn[0]
@@ -181,7 +193,8 @@ def _rescored(result: RunResult, args: argparse.Namespace) -> RunResult:
     if args.k and not args.metrics:
         names = [name for name in names if not name.startswith("recall@")]
     asked = with_recalls(names, args)
-    metrics, _, each = scoring.answered(query, gallery, asked, memory=args.memory)
+    device = device_of(args.device)
+    metrics, _, each = scoring.answered(query, gallery, asked, device, memory=args.memory)
     sure = outcomes.intervals(each, query.labels)
     return replace(result, metrics=metrics, intervals=sure, conventions=CONVENTIONS)
 

@@ -29,7 +29,7 @@ def evaluate_file(args: argparse.Namespace) -> int:
     query, gallery = load_embeddings(args.embeddings)
     protocol = args.protocol or "unseen"
     names = args.metrics or scoring.default_metrics(protocol, args.k or (1, 2, 4, 8))
-    how = {"memory": args.memory, "index": args.index}
+    how = {"device": args.device, "memory": args.memory, "index": args.index}
     found = scoring.report(query, gallery, with_recalls(names, args), protocol, **how)
     dist.first(lambda: _tell(found, args, forms))
     return 0

@@ -71,13 +71,15 @@ def unanswered(query: Embeddings, gallery: Embeddings, k: int) -> tuple[Ints, Fl
     return np.empty((len(query), k), kind), np.empty((len(query), k), np.float32)
 
 
-def searching_room(query: Embeddings, gallery: Embeddings, k: int, memory: int | None) -> int:
-    """Return the bytes that are left to search in, `k` deep.
+def searching_room(
+    query: Embeddings, gallery: Embeddings, k: int, memory: int | None, beside: int = 0
+) -> int:
+    """Return the bytes that are left to search in, `k` deep, where others are taken `beside`.
 
     Raises:
         MetricError: too few.
     """
-    answer = len(query) * (k * 9 + 64) + len(gallery) * 24
+    answer = len(query) * (k * 9 + 64) + len(gallery) * 24 + beside
     least = LEAST + 64 * len(gallery)  # one query's scores with all rows
     work = f"{len(query)} queries in {len(gallery)} images, {k} deep"
     return room(memory, resident(query, gallery) + answer, least, work)

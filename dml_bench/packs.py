@@ -59,8 +59,13 @@ class Packs:
         """Pack all that a run of the recipe looks at, and what is held out of it."""
         if held and self.ahead is None:
             self._cut(held)
-        trained = [self.dataset.train] if self.recipe.epochs else []
-        for split in (*trained, self.dataset.query, self.dataset.gallery):
+        if self.recipe.epochs:
+            _ = self[self.dataset.train]
+        self.make_asked()
+
+    def make_asked(self) -> None:
+        """Pack what is embedded to be scored."""
+        for split in (self.dataset.query, self.dataset.gallery):
             _ = self[split]
 
 

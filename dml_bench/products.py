@@ -6,11 +6,12 @@ matrix products there. Either may be wrong by what `slack` says, and by no more.
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from dml_bench import dist
 from dml_bench.types import Floats, Ints
 
 Doubles = npt.NDArray[np.float64]
@@ -134,11 +135,16 @@ class OnProcessor:
         """Return the best k, or all, of the rows from `start` on."""
         import faiss
 
-        rows = np.require(self.rows[start : start + self.step], np.float32, ["C", "A"])
+        rows = _together(self.rows[start : start + self.step])
         values, places = faiss.knn(
             query, rows, min(k, len(rows)), metric=faiss.METRIC_INNER_PRODUCT
         )
         return values, places + start
+
+
+def _together(rows: Floats) -> Floats:
+    """Return rows that lie one behind the other, as FAISS reads them; a copy where they do not."""
+    return np.require(rows, np.float32, ["C", "A"])
 
 
 def merged(parts: Sequence[tuple[Floats, Ints]], k: int) -> tuple[Floats, Ints]:
@@ -182,25 +188,52 @@ class OnDevice:
 class InvertedLists:
     """The rows sorted by the nearest of some centres: a query looks at a few lists only.
 
+    Several processes have the same lists: the leader finds the centres, each sorts a part of the
+    rows, and all hold all of them.
+
     Args:
         rows: (G, D) float32, of which a copy is held.
         seed: of the sample that the centres are made of.
     """
 
     def __init__(self, rows: Floats, seed: int) -> None:
-        import faiss
-
         self.lists = max(1, min(4 * math.isqrt(len(rows)), len(rows) // ROWS))
         self.probes = min(8, self.lists)
-        dim = rows.shape[1]
-        self.middle = faiss.IndexFlatIP(dim)  # FAISS does not keep it alive
-        self.index = faiss.IndexIVFFlat(self.middle, dim, self.lists, faiss.METRIC_INNER_PRODUCT)
-        self.index.cp.seed = seed
+        self.middle, self.index = self._empty(rows)
+        centres = dist.first(lambda: self._centres(rows, seed))
+        self.middle.add(centres)
+        self.index.train(centres)  # it has its centres, and looks for none
+        self._add(rows)
+
+    def _empty(self, rows: Floats) -> tuple[Any, Any]:
+        """Return what holds the centres (FAISS does not keep it alive), and the lists."""
+        import faiss
+
+        middle = faiss.IndexFlatIP(rows.shape[1])
+        kind = faiss.METRIC_INNER_PRODUCT
+        return middle, faiss.IndexIVFFlat(middle, rows.shape[1], self.lists, kind)
+
+    def _centres(self, rows: Floats, seed: int) -> Floats:
+        """Return the (L, D) centres of the lists, by some of the rows."""
+        middle, index = self._empty(rows)
+        index.cp.seed = seed
         drawn = np.random.default_rng(seed).permutation(len(rows))[: SHOWN * self.lists]
-        self.index.train(rows[np.sort(drawn)])
-        step = max(1, COPIED // dim)
-        for start in range(0, len(rows), step):
-            self.index.add(np.require(rows[start : start + step], np.float32, ["C", "A"]))
+        index.train(rows[np.sort(drawn)])
+        found: Floats = middle.reconstruct_n(0, self.lists)
+        return found
+
+    def _add(self, rows: Floats) -> None:
+        """Put each row into the list of its nearest centre, a few at a time."""
+        from faiss import swig_ptr
+
+        step, homes = max(1, COPIED // rows.shape[1]), np.empty(len(rows), np.int64)
+        blocks = [slice(i, min(i + step, len(rows))) for i in range(0, len(rows), step)]
+        for block in blocks[dist.part(len(blocks))]:
+            homes[block] = self.middle.search(_together(rows[block]), 1)[1][:, 0]
+        dist.complete(homes, step)
+        for block in blocks:
+            some = _together(rows[block])
+            self.index.add_core(len(some), swig_ptr(some), None, swig_ptr(homes[block]))
 
     @property
     def form(self) -> dict[str, int]:

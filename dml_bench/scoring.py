@@ -10,6 +10,7 @@ import numpy.typing as npt
 from dml_bench.answering import answered, evaluate
 from dml_bench.approximate import KINDS
 from dml_bench.clusters import ITERATIONS, SEEDS
+from dml_bench.environment import device_of
 from dml_bench.errors import MetricError
 from dml_bench.files import as_array, load_embeddings, paired
 from dml_bench.memory import size_of
@@ -34,6 +35,7 @@ def score(
     gallery_ids: npt.ArrayLike | None = None,
     metrics: str | Sequence[str] | None = None,
     protocol: str = "unseen",
+    device: str = "cpu",
     memory: str | int | None = None,
     index: str = "exact",
 ) -> dict[str, Any]:
@@ -52,6 +54,7 @@ def score(
         protocol: "unseen" or "seen" (which needs a gallery apart); decides the list of metrics:
             recalls, precisions and clusters, whether or not there is a gallery apart; classifiers,
             recalls and clusters with "seen".
+        device: where rough products are made: "cpu", "cuda", or "auto"; it changes no number.
         memory: what may be used, vectors in memory among it: "4GB", or bytes; it changes no number.
         index: "exact"; or "ivf", which looks at a part of a large gallery only, and says under
             "index" how much of the exact answer it finds.
@@ -65,6 +68,7 @@ def score(
         EmbeddingsError: vectors or labels that nothing can be computed from.
         MetricError: a metric that they cannot answer, or too little memory.
         UnknownNameError: a metric that is not registered.
+        RecipeError: another device, or one that is not there.
 
     Example:
         >>> found = score([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9]], [0, 0, 1, 1], k=[1])
@@ -81,7 +85,7 @@ def score(
     }
     names = _names(metrics) or default_metrics(protocol, _depths(k))
     query, gallery = paired({n: as_array(n, a) for n, a in arrays.items() if a is not None})
-    return report(query, gallery, names, protocol, memory=memory, index=index)
+    return report(query, gallery, names, protocol, device=device, memory=memory, index=index)
 
 
 def _depths(k: Any) -> list[Any]:
@@ -112,6 +116,7 @@ def report(
     names: Sequence[str],
     protocol: str = "unseen",
     *,
+    device: str = "cpu",
     memory: str | int | None = None,
     index: str = "exact",
 ) -> dict[str, Any]:
@@ -123,17 +128,20 @@ def report(
         names: of metrics.
         protocol: "unseen" or "seen": whether the vectors' maker saw these classes. It is written
             down, and changes no number.
-        memory: as `score` takes it.
+        device: as `score` takes it.
+        memory: likewise.
         index: likewise.
 
     Raises:
         UnknownNameError, MetricError: as `evaluate`, or another protocol.
+        RecipeError: as `score`.
     """
+    where = device_of(device)
     default_metrics(protocol, ())  # refuses another protocol
     cap = None if memory is None else size_of(memory)
     if index not in KINDS:
         raise MetricError(f"expected index {' or '.join(KINDS)}, found {index!r}; say one of them")
-    values, ranking, _ = answered(query, gallery, names, memory=cap, index=index)
+    values, ranking, _ = answered(query, gallery, names, where, memory=cap, index=index)
     ties = tied(query, gallery, ranking, names, memory=cap) if index == "exact" else None
     return {
         "metrics": values,

@@ -1,7 +1,8 @@
 """The search of `neighbours` by several processes: each looks at its own share of the gallery.
 
 Each finds the best of its share for every query; the best of all are among them. They are put in
-order by their scores in float64, summed as everywhere, and so are those of one process.
+order by their scores in float64, summed as everywhere, and so are those of one process. Each orders
+what all have found for its part of the queries, so more processes need no more memory each.
 """
 
 import numpy as np
@@ -10,10 +11,11 @@ from dml_bench import dist
 from dml_bench.levels import Doubles, between
 from dml_bench.neighbours import by_id, check, searching_room, unanswered
 from dml_bench.progress import Bar
-from dml_bench.search import Search
-from dml_bench.types import Embeddings, Floats, Ints, Ranking
+from dml_bench.search import GATHER, Search
+from dml_bench.types import Embeddings, Ints, Ranking
 
-TOGETHER = 1 << 21  # neighbours that are exchanged at a time
+EXCHANGED = 1 << 25  # bytes that a round takes: what is found, exchanged and put in order
+NEIGHBOUR = 96  # bytes that a neighbour takes in it
 
 
 def rank(
@@ -44,22 +46,25 @@ def rank(
     """
     alone = query is gallery
     check(query, gallery, k, alone)
-    left = searching_room(query, gallery, k, memory)
+    step, taken = _round(k, len(gallery))
+    left = searching_room(query, gallery, k, memory, taken)
     share, places = dist.part(len(gallery)), np.argsort(by_id(gallery))
     ids, scores = unanswered(query, gallery, k)
-    rows = gallery.vectors[share]
-    search = Search(rows, device, order=_order(places[share]), room=left) if len(rows) else None
-    step = max(1, TOGETHER // (k + 1))
+    rows, order = gallery.vectors[share], _order(places[share])
+    search = Search(rows, device, order=order, room=left) if len(rows) else None
     with Bar("searching", len(query), delay=2.0) as bar:
         for start in range(0, len(query), step):
             asked = np.arange(start, min(start + step, len(query)))
-            found = _of_share(query, asked, rows, search, min(k + 1, len(rows)))
-            near, exact = _of_all(found[0] + share.start, found[1])
+            found = _of_share(query, asked, search, share, k + 1)
+            near, exact = (np.concatenate(dist.exchange(each), axis=1) for each in found)
+            own = asked[dist.part(len(asked))]
             if alone:
-                exact[near == asked[:, None]] = -np.inf
-            order = np.lexsort((places[near], -exact))[:, :k]
-            ids[asked] = np.take_along_axis(near, order, axis=1)
-            scores[asked] = np.take_along_axis(exact, order, axis=1)
+                exact[near == own[:, None]] = -np.inf
+            best = np.lexsort((places[near], -exact))[:, :k]
+            ids[own] = np.take_along_axis(near, best, axis=1)
+            scores[own] = np.take_along_axis(exact, best, axis=1)
+            for answer in (ids, scores):
+                dist.complete(answer[start : start + step])
             bar.advance(len(asked))
     return Ranking(ids, scores, query.labels, gallery.labels, alone)
 
@@ -69,20 +74,22 @@ def _order(places: Ints) -> Ints | None:
     return None if (places[1:] > places[:-1]).all() else np.argsort(places)
 
 
+def _round(k: int, gallery: int) -> tuple[int, int]:
+    """Return how many queries are exchanged at a time, as many for each, and the bytes it takes."""
+    widest = min(k + 1, -(-gallery // dist.world()))
+    each = NEIGHBOUR * widest * dist.world()  # a query of each process, with what all find for it
+    queries = max(1, EXCHANGED // each)
+    return queries * dist.world(), queries * each
+
+
 def _of_share(
-    query: Embeddings, asked: Ints, rows: Floats, search: Search | None, k: int
+    query: Embeddings, asked: Ints, search: Search | None, share: slice, k: int
 ) -> tuple[Ints, Doubles]:
-    """Return the (P, k) best rows of a share for some queries, their own image among them."""
+    """Return the (P, k) best of a share for some queries, their own image among them; or all."""
     if search is None:
         return np.empty((len(asked), 0), np.int64), np.empty((len(asked), 0))
-    near, _ = search.nearest(query.vectors[asked], k)
-    exact = between(query.vectors, np.repeat(asked, k), rows, near.ravel())
+    near, _ = search.nearest(query.vectors[asked], min(k, len(search.rows)))
+    who = np.repeat(asked, near.shape[1])
+    exact = between(query.vectors, who, search.rows, near.ravel(), GATHER)
+    near += share.start
     return near, exact.reshape(near.shape)
-
-
-def _of_all(near: Ints, exact: Doubles) -> tuple[Ints, Doubles]:
-    """Return what all shares found, side by side."""
-    return (
-        np.concatenate(dist.gather_arrays(near), axis=1),
-        np.concatenate(dist.gather_arrays(exact), axis=1),
-    )

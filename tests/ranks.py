@@ -138,6 +138,8 @@ def exchanges(_jobs):
         "summed": summed,
         "led": led,
         "arrays": dist.gather_arrays(array(own)),
+        "exchanged": dist.exchange(wide(own)),
+        "completed": [completed(own, step) for step in (1, 4)],
         "first": dist.first(lambda: f"of {own}"),
         "errors": [_error(RecipeError("no such batch")), _error(KeyError("a"))],
         "norms": [normed(kind, dist.part(12)) for kind in range(2)],
@@ -150,6 +152,19 @@ def array(rank):
     """An array of another shape and kind in each process."""
     kind, shape = ARRAYS[rank % len(ARRAYS)]
     return np.full(shape, rank, kind)
+
+
+def wide(rank):
+    """Seven rows that are wider in each process; the first has no numbers in them."""
+    return np.arange(7 * rank).reshape(7, rank) + 100 * rank
+
+
+def completed(rank, step):
+    """Rows of which each process knew its part."""
+    rows = np.full((7, 2), -1)
+    rows[dist.part(7, step)] = rank
+    dist.complete(rows, step)
+    return rows[:, 0].tolist()
 
 
 def _error(error):

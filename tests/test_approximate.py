@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from worlds import together
 
-from dml_bench import approximate
+from dml_bench import approximate, products
 from dml_bench.cli import main
 from dml_bench.errors import MetricError
 from dml_bench.neighbours import rank
@@ -42,6 +43,46 @@ def test_what_it_says_of_itself_is_what_the_exact_search_says_of_it(small, apart
     assert found.index["sample"] == len(query)
     assert 0.9 < share <= 1
     assert apart or (found.ids != np.arange(len(query))[:, None]).all()
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_that_search_a_part_of_the_queries_each_find_what_one_does(
+    small, world, monkeypatch
+):
+    items, asked = blobs(), []
+    nearest = Search.nearest
+
+    def counted(self, query, *args, **kwargs):
+        asked.append(len(query))
+        return nearest(self, query, *args, **kwargs)
+
+    monkeypatch.setattr(Search, "nearest", counted)
+    for side in (items, Embeddings(items.vectors[:1500], items.labels[:1500])):
+        asked.clear()
+        one = approximate.rank(side, items, 7)
+        alone = sum(asked)
+        for found in together(
+            monkeypatch, world, lambda side=side: approximate.rank(side, items, 7)
+        ):
+            assert found.ids.tobytes() == one.ids.tobytes()
+            assert found.scores.tobytes() == one.scores.tobytes()
+            assert found.index == one.index
+        assert sum(asked) == 2 * alone  # all of them together searched as often as one
+
+
+@pytest.mark.parametrize("world", [2, 5])
+def test_lists_that_processes_sort_together_are_those_of_one(world, monkeypatch):
+    rows = blobs().vectors
+    monkeypatch.setattr(products, "COPIED", 600 * rows.shape[1])  # several steps
+    searched = []
+    one = InvertedLists(rows, 0).best(rows[:500], 9)
+    middle = InvertedLists._centres
+    monkeypatch.setattr(
+        InvertedLists, "_centres", lambda *given: searched.append(1) or middle(*given)
+    )
+    for each in together(monkeypatch, world, lambda: InvertedLists(rows, 0).best(rows[:500], 9)):
+        assert all(np.array_equal(*pair) for pair in zip(each, one, strict=True))
+    assert searched == [1]
 
 
 def test_what_is_found_is_scored_and_ordered_exactly(small):

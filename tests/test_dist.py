@@ -43,6 +43,19 @@ def test_arrays_of_other_shapes_and_kinds_are_gathered(found):
             assert np.array_equal(got, wanted)
 
 
+def test_each_gets_what_all_have_for_its_part_of_the_rows(found):
+    for each in found:
+        expected = [ranks.wide(rank)[each["part"]] for rank in range(WORLD)]
+        for got, wanted in zip(each["exchanged"], expected, strict=True):
+            assert got.dtype == wanted.dtype
+            assert np.array_equal(got, wanted)
+
+
+def test_parts_of_rows_are_completed_in_place_in_whole_steps(found):
+    for each in found:
+        assert each["completed"] == [[0, 0, 1, 1, 2, 2, 2], [1, 1, 1, 1, 2, 2, 2]]
+
+
 def test_sums_and_the_leaders_numbers_reach_all(found):
     for each in found:
         assert torch.equal(each["summed"], torch.tensor([[1 + 2 + 3], [3]]))
@@ -82,6 +95,7 @@ def test_one_process_gets_its_own_and_counts_as_usual():
     rows = torch.ones(2, 3)
     assert dist.gather(rows, 1) is rows
     assert dist.gather_arrays(rows.numpy())[0] is not None
+    assert dist.exchange(rows.numpy())[0] is not None
     assert dist.part(5) == slice(0, 5)
     assert dist.first(lambda: rows) is rows
     assert (dist.rank(), dist.world(), dist.leader()) == (0, 1, True)

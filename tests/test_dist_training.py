@@ -1,9 +1,11 @@
 """A training of two processes is that of one: losses, gradients, memories and weights."""
 
+import math
 import re
 from pathlib import Path
 
 import pytest
+import torch
 from torchruns import noted
 from toys import LESS
 
@@ -42,7 +44,9 @@ def said(name, **more):
 
 
 def apart(one, other):
-    """How far two vectors are apart, relative to the length of the first."""
+    """How far two vectors are apart, relative to the length of the first; no number is missing."""
+    assert torch.isfinite(one).all()
+    assert torch.isfinite(other).all()
     gap = (one.double() - other.double()).norm()
     return float(gap / one.double().norm()) if gap else 0.0
 
@@ -61,7 +65,15 @@ def furthest(one, two, steps=None):
 
 def alike(first, second):
     """Whether two processes hold the same to the last bit."""
-    return all(value == 0 for value in furthest(first, second).values())
+    steps = (zip(first[what], second[what], strict=True) for what in KEPT)
+    return all(equal(*pair) for pairs in steps for pair in pairs)
+
+
+def equal(one, other):
+    """Whether two tensors, or two collections of them by name, are the same to the last bit."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    return one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
 
 
 def table():
@@ -69,6 +81,28 @@ def table():
     lines = [line for line in PAGE.read_text().splitlines() if re.match(r"\| `\w+` \| \de-", line)]
     rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines]
     return {row[0]: {"double": float(row[1]), "single": float(row[2])} for row in rows}
+
+
+def notes(*losses):
+    """What is written down of a training that has a loss and nothing else."""
+    return {
+        **{what: [] for what in KEPT},
+        "losses": [torch.tensor([x], dtype=torch.float64) for x in losses],
+    }
+
+
+@pytest.mark.parametrize("nan", [(0.1, math.nan), (math.nan, 0.1)])
+def test_a_number_that_is_none_is_never_near_another(nan):
+    for pair in [(nan, nan), (nan, (0.1, 0.1)), ((0.1, 0.1), nan)]:
+        with pytest.raises(AssertionError):
+            furthest(*(notes(*losses) for losses in pair))
+
+
+def test_alike_is_to_the_last_bit_even_where_a_distance_vanishes():
+    least = math.nextafter(0.0, 1.0)  # its square is 0
+    first, second = notes(0.0), notes(least)
+    assert not alike(first, second)
+    assert alike(first, first)
 
 
 @pytest.fixture(scope="module")

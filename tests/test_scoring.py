@@ -11,8 +11,15 @@ import torch
 from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_torch
 
-from dml_bench import answering, scoring
-from dml_bench.errors import BenchError, EmbeddingsError, MetricError, UnknownNameError
+from dml_bench import answering, products, scoring, search
+from dml_bench.cli import main
+from dml_bench.errors import (
+    BenchError,
+    EmbeddingsError,
+    MetricError,
+    RecipeError,
+    UnknownNameError,
+)
 from dml_bench.neighbours import rank
 from dml_bench.probes import linear_probe, weighted_knn
 from dml_bench.scoring import default_metrics, evaluate, load_embeddings, score
@@ -41,6 +48,50 @@ def test_score_gives_every_metric_of_the_protocol():
     }
     assert found["protocol"]["self_excluded_by"] == "id"
     assert found["protocol"]["kmeans"]["clusters"] == 6
+
+
+@pytest.fixture
+def accelerator(monkeypatch):
+    """What stands for an accelerator: the devices that products were asked of."""
+    asked = []
+
+    def on_device(rows, device):
+        asked.append(device)
+        return products.OnDevice(rows, "cpu")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(search, "products", on_device)
+    return asked
+
+
+@pytest.mark.parametrize("device", ["cuda", "auto"])
+def test_search_and_clusters_are_made_on_the_accelerator_in_the_same_numbers(accelerator, device):
+    vectors, labels = blobs()
+    found = score(vectors, labels, k=(1, 2), device=device)
+    assert set(accelerator) == {"cuda"}
+    assert len(accelerator) > 1  # the search, and each step of k-means
+    accelerator.clear()
+    assert score(vectors, labels, k=(1, 2)) == found
+    assert set(accelerator) == {"cpu"}
+
+
+def test_a_file_is_scored_on_the_accelerator_that_is_asked_for(accelerator, tmp_path, capsys):
+    vectors, labels = blobs()
+    np.savez(tmp_path / "mine.npz", vectors=vectors, labels=labels)
+    words = ["evaluate", "--embeddings", str(tmp_path / "mine.npz"), "--results", str(tmp_path)]
+    for device, where in (("cuda", "cuda"), ("auto", "cuda"), ("cpu", "cpu")):
+        accelerator.clear()
+        assert main([*words, "--device", device]) == 0
+        assert set(accelerator) == {where}
+
+
+def test_a_device_that_is_none_or_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    vectors, labels = blobs()
+    with pytest.raises(RecipeError, match="expected auto, cpu or cuda, found 'gpu'"):
+        score(vectors, labels, device="gpu")
+    with pytest.raises(RecipeError, match="expected an accelerator, found none"):
+        score(vectors, labels, device="cuda")
 
 
 def test_score_in_a_gallery_apart():

@@ -4,13 +4,16 @@ import os
 import socket
 import subprocess
 import sys
+import tracemalloc
+from contextlib import suppress
 
 import numpy as np
 import pytest
+from worlds import together
 
 from dml_bench import answering, sharded
 from dml_bench.errors import MetricError
-from dml_bench.neighbours import rank
+from dml_bench.neighbours import rank, searching_room
 from dml_bench.types import Embeddings
 
 CHILD = """
@@ -73,6 +76,50 @@ def test_two_processes_find_what_one_does_to_the_last_bit(kind, tmp_path):
                 assert found[name].dtype == values.dtype
 
 
+@pytest.mark.parametrize("world", [2, 5])
+@pytest.mark.parametrize("kind", range(4))
+def test_any_number_of_processes_finds_what_one_does(kind, world, monkeypatch):
+    query, gallery = sides(kind)
+    monkeypatch.setattr(sharded, "EXCHANGED", 1 << 16)  # several rounds, the last of a few
+    for k in {1, min(7, len(gallery)), len(gallery) - (query is gallery)}:
+        one = rank(query, gallery, k)
+        for found in together(monkeypatch, world, lambda k=k: sharded.rank(query, gallery, k)):
+            assert found.ids.tobytes() == one.ids.tobytes()
+            assert found.scores.tobytes() == one.scores.tobytes()
+
+
+@pytest.mark.parametrize("world", [2, 6])
+def test_each_process_keeps_within_its_memory_however_many_they_are(world, monkeypatch):
+    draw = np.random.default_rng(0)
+    items = Embeddings(draw.normal(size=(3600, 8)), np.arange(3600) // 2)
+    memory, k = 120 << 20, 550
+    together(monkeypatch, world, lambda: sharded.rank(items, items, 5))  # what is imported once
+    tracemalloc.start()
+    together(monkeypatch, world, lambda: sharded.rank(items, items, k, memory=memory))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < world * memory
+
+
+def test_what_is_exchanged_counts_as_memory_that_is_taken(monkeypatch):
+    items, _ = sides(0)
+    enough = searching_least(items, 5)
+    rank(items, items, 5, memory=enough)
+    with pytest.raises(MetricError, match="memory: expected"):
+        sharded.rank(items, items, 5, memory=enough)
+    sharded.rank(items, items, 5, memory=enough + sharded.EXCHANGED)
+
+
+def searching_least(items, k):
+    """The least bytes that one process searches in."""
+    taken = 0
+    while True:
+        taken += 1 << 20
+        with suppress(MetricError):
+            searching_room(items, items, k, taken)
+            return taken
+
+
 @pytest.mark.parametrize("k", [1, 9, 100])
 def test_one_share_is_the_search_itself(k):
     for kind in (0, 1):
@@ -85,7 +132,7 @@ def test_one_share_is_the_search_itself(k):
 def test_blocks_change_no_bit(monkeypatch):
     query, gallery = sides(0)
     expected = sharded.rank(query, gallery, 5).ids
-    monkeypatch.setattr(sharded, "TOGETHER", 100)
+    monkeypatch.setattr(sharded, "EXCHANGED", 10_000)
     assert np.array_equal(sharded.rank(query, gallery, 5).ids, expected)
 
 

@@ -5,10 +5,13 @@ from itertools import count
 
 import numpy as np
 import pytest
+import torch
 from children import numbers
 from test_whole_path import SMALL, write_dataset
 from torchruns import torchrun
 
+from dml_bench import cli
+from dml_bench.arguments import parser
 from dml_bench.cli import main
 
 DYING = """
@@ -133,6 +136,56 @@ def test_a_file_that_two_processes_score_is_told_once_and_as_by_one(place, ran, 
     assert json.loads(ended.out[0]) == json.loads(capsys.readouterr().out)
     (two,), (one,) = ((place / name).glob("evaluations/*.json") for name in ("two", "one"))
     assert two.read_bytes() == one.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def trained(place):
+    """The results of a training by one process."""
+    roots = ["--data-root", str(place / "data"), "--results", str(place / "trained")]
+    assert main([*map(str, train()), *roots]) == 0
+    return only(place, "trained")[0]
+
+
+@pytest.fixture
+def one_thread():
+    """As many threads as each process of torchrun has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["checkpoint", "dataset"])
+def test_what_two_processes_evaluate_is_told_once_and_as_by_one(
+    place, ran, trained, capsys, source, one_thread
+):
+    name = {"checkpoint": trained / "checkpoint.safetensors", "dataset": "shapes_unseen"}[source]
+    words = ["evaluate", f"--{source}", str(name), "--k", "1", "3", "--format", "json"]
+    ended = ran(*words, results="trained")
+    assert ended.status == 0, ended.err
+    assert (ended.out[1], ended.err[1]) == ("", "")
+    roots = ["--data-root", str(place / "data"), "--results", str(place / "trained")]
+    assert main([*words, *roots]) == 0
+    (two,), (one,) = (json.loads(text) for text in (ended.out[0], capsys.readouterr().out))
+    assert {"recall@3", "nmi"} < set(one["metrics"])
+    assert two["metrics"] == one["metrics"]
+
+
+@pytest.mark.parametrize(
+    ("words", "shared"),
+    [
+        ("evaluate --dataset glyphs", True),
+        ("evaluate --checkpoint some.safetensors", True),
+        ("evaluate --embeddings some.npz", True),
+        ("evaluate --embeddings some.npz --index ivf", True),
+        ("run quick", True),
+        ("run quick --executor slurm", False),
+        ("report", False),
+    ],
+)
+def test_processes_share_what_takes_long(words, shared):
+    assert cli._is_shared(parser().parse_args(words.split())) == shared
 
 
 @pytest.mark.slow
