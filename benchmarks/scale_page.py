@@ -122,7 +122,8 @@ def _measured(points: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = []
     for p in points:
         index = p.get("index", {})
-        found = [f"{100 * index[name]:.1f} % ({name})" for name in sorted(index) if "@" in name]
+        depths = sorted(int(name.partition("@")[2]) for name in index if "@" in name)
+        found = [f"{100 * index[f'recall_of_exact@{k}']:.1f} % of {k}" for k in depths]
         lists = f"{index['nprobe']:,} of {index['nlist']:,}" if index else "-"
         cells = (f"{p['core_seconds']:,.1f}", size(p["peak_bytes"]), lists)
         rows.append((p["what"], f"{p['n']:,}", *cells, ", ".join(found) or "-"))

@@ -60,7 +60,7 @@ def rank(
             f"index ivf: expected a gallery of {LEAST:,} images at least, found {len(gallery):,};"
             " leave it out: the exact search is soon done"
         )
-    copy = gallery.vectors.size * 4 + len(gallery) * 16
+    copy = len(gallery) * bytes_of_one(gallery.vectors.shape[1])
     left = searching_room(query, gallery, k, None if memory is None else memory - copy)
     exact = Search(gallery.vectors, device, order=order_of(gallery), room=left)
     lists = InvertedLists(gallery.vectors, SEED)
@@ -81,6 +81,11 @@ def rank(
     recalls = {f"recall_of_exact@{n}": _shared(ids[judged, :n], truth[:, :n]) for n in depths}
     index = {"kind": "ivf", **lists.form, "sample": len(judged), **recalls}
     return Ranking(ids, scores, query.labels, gallery.labels, alone, index=index)
+
+
+def bytes_of_one(d: int) -> int:
+    """Return what the lists hold of an image: a copy of its vector, its number, and their room."""
+    return 4 * d + 16
 
 
 def _samples(queries: int) -> tuple[Ints, Ints]:

@@ -11,6 +11,11 @@ from dml_bench.progress import Bar
 from dml_bench.search import Search
 from dml_bench.types import Embeddings, Floats, Ints, Ranking
 
+NEIGHBOUR = 9  # bytes of an answer: a row, a score, and whether it is right
+QUERY = 64  # bytes beside them, for each query
+ITEM = 24  # bytes for each image of the gallery
+SCORED = 64  # bytes for each of them while one query is compared with all
+
 
 def rank(
     query: Embeddings,
@@ -79,10 +84,15 @@ def searching_room(
     Raises:
         MetricError: too few.
     """
-    answer = len(query) * (k * 9 + 64) + len(gallery) * 24 + beside
-    least = LEAST + 64 * len(gallery)  # one query's scores with all rows
+    answer = len(query) * (k * NEIGHBOUR + QUERY) + len(gallery) * ITEM + beside
+    least = LEAST + SCORED * len(gallery)
     work = f"{len(query)} queries in {len(gallery)} images, {k} deep"
     return room(memory, resident(query, gallery) + answer, least, work)
+
+
+def bytes_of_one(k: int) -> int:
+    """Return what an image takes that is asked for its `k` nearest and found, beside its vector."""
+    return k * NEIGHBOUR + QUERY + ITEM + SCORED
 
 
 def size(ranking: Ranking) -> int:
