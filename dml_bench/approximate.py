@@ -97,13 +97,9 @@ def _samples(queries: int) -> tuple[Ints, Ints]:
 
 def _nearest(query: Embeddings, search: Search, rows: Ints, k: int, alone: bool) -> Ints:
     """Return the (P, k) neighbours of some queries, of which each process finds a part."""
-    found = np.empty((len(rows), k), np.int64)
-    part = dist.part(len(rows))
-    own = rows[part]
-    if len(own):
-        found[part], _ = search.nearest(query.vectors[own], k, own if alone else None)
-    dist.complete(found)
-    return found
+    own = rows[dist.part(len(rows))]
+    found, _ = search.nearest(query.vectors[own], k, own if alone else None)
+    return dist.joined(found, len(rows))
 
 
 def _open(

@@ -131,7 +131,7 @@ class Nearest:
         rows = np.hstack([centres, half.astype(np.float32)])
         search = Search(rows, self.device, margin=2, room=self.left, lift=0.5)
         places, scores = (
-            np.concatenate(dist.gather_arrays(found))
+            dist.joined(found, len(asked))
             for found in search.nearest(asked.part(dist.part(len(asked))), min(2, len(among)))
         )
         if len(among) == 1:

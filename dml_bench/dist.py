@@ -202,22 +202,6 @@ def gather(tensor: "Tensor", dim: int) -> "Tensor":
     return torch.cat([*parts[: _here.rank], tensor, *parts[_here.rank + 1 :]], dim)
 
 
-def gather_arrays(array: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-    """Return the arrays of all processes, in order; their shapes may differ."""
-    if _here.world == 1:
-        return [array]
-    from torch import distributed
-
-    forms: list[Any] = [None] * _here.world
-    distributed.all_gather_object(forms, (array.shape, array.dtype.str))
-    found = [np.empty(shape, kind) for shape, kind in forms]
-    found[_here.rank] = np.ascontiguousarray(array)
-    for source, each in enumerate(found):
-        if each.size:
-            distributed.broadcast(_raw(each), src=source)
-    return found
-
-
 def complete(array: npt.NDArray[Any], step: int = 1) -> None:
     """Put every process's `part` of the rows in its place, in all of them.
 
@@ -232,6 +216,22 @@ def complete(array: npt.NDArray[Any], step: int = 1) -> None:
     for source, rows in enumerate(parts(len(array), step)):
         if array[rows].size:
             distributed.broadcast(_raw(array[rows]), src=source)
+
+
+def joined(own: npt.NDArray[Any], n: int, step: int = 1) -> npt.NDArray[Any]:
+    """Return n rows, of which each process has its `part`.
+
+    Args:
+        own: (P, ...) this process's; all are of one kind.
+        n: how many all have.
+        step: as `part` takes it.
+    """
+    if _here.world == 1:
+        return own
+    found = np.empty((n, *own.shape[1:]), own.dtype)
+    found[part(n, step)] = own
+    complete(found, step)
+    return found
 
 
 def exchange(array: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:

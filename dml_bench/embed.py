@@ -50,8 +50,7 @@ def embed(
             bar.advance(len(images) * dist.world())
         own = torch.cat(parts).cpu().numpy()
     model.train(training)
-    vectors: Floats = own if dist.world() == 1 else np.concatenate(dist.gather_arrays(own))
-    return vectors
+    return dist.joined(own, len(pixels), STEP)
 
 
 def _centres(pixels: Pixels, crop: int, device: torch.device) -> Tensor:

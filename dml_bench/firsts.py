@@ -54,7 +54,7 @@ def firsts(
     mine = _counted(
         query, gallery, asked[dist.part(len(asked))], ranking.leave_one_out, device, room
     )
-    answers = np.concatenate(dist.gather_arrays(mine))
+    answers = dist.joined(mine, len(asked))
     for whole, answer in zip(vars(found).values(), answers.T, strict=True):
         whole[asked] = answer
     return found

@@ -27,8 +27,6 @@ from dml_bench.models import Model, build
 from dml_bench.norms import GlobalNorm
 from dml_bench.store import Run
 
-ARRAYS = ((np.float32, (2, 3)), (np.int64, (0,)), (np.bool_, (5,)))
-
 
 def trainings(jobs):
     """What `written_down` says of each of the recipes that have names in `jobs`."""
@@ -137,7 +135,7 @@ def exchanges(_jobs):
         "slopes": rows.grad,
         "summed": summed,
         "led": led,
-        "arrays": dist.gather_arrays(array(own)),
+        "joined": [dist.joined(whole(step)[dist.part(7, step)], 7, step) for step in (1, 4)],
         "exchanged": dist.exchange(wide(own)),
         "completed": [completed(own, step) for step in (1, 4)],
         "first": dist.first(lambda: f"of {own}"),
@@ -148,10 +146,9 @@ def exchanges(_jobs):
     }
 
 
-def array(rank):
-    """An array of another shape and kind in each process."""
-    kind, shape = ARRAYS[rank % len(ARRAYS)]
-    return np.full(shape, rank, kind)
+def whole(kind):
+    """Seven rows; of flags, or of numbers."""
+    return np.arange(14).reshape(7, 2) % 3 == 0 if kind == 1 else np.arange(7) / 7
 
 
 def wide(rank):

@@ -35,12 +35,11 @@ def test_the_rows_of_all_are_gathered_in_order_and_a_gradient_reaches_the_own(fo
         assert torch.equal(each["slopes"], torch.full((2, 3), 2.0 * (rank + 1)))
 
 
-def test_arrays_of_other_shapes_and_kinds_are_gathered(found):
-    expected = [ranks.array(rank) for rank in range(WORLD)]
+def test_rows_of_which_each_has_a_part_are_joined(found):
     for each in found:
-        for got, wanted in zip(each["arrays"], expected, strict=True):
-            assert got.dtype == wanted.dtype
-            assert np.array_equal(got, wanted)
+        for got, step in zip(each["joined"], (1, 4), strict=True):
+            assert got.dtype == ranks.whole(step).dtype
+            assert np.array_equal(got, ranks.whole(step))
 
 
 def test_each_gets_what_all_have_for_its_part_of_the_rows(found):
@@ -94,8 +93,9 @@ def test_processes_know_whether_all_came(found):
 def test_one_process_gets_its_own_and_counts_as_usual():
     rows = torch.ones(2, 3)
     assert dist.gather(rows, 1) is rows
-    assert dist.gather_arrays(rows.numpy())[0] is not None
-    assert dist.exchange(rows.numpy())[0] is not None
+    own = rows.numpy()
+    assert dist.joined(own, 2) is own
+    assert dist.exchange(own)[0] is own
     assert dist.part(5) == slice(0, 5)
     assert dist.first(lambda: rows) is rows
     assert (dist.rank(), dist.world(), dist.leader()) == (0, 1, True)

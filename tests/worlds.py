@@ -45,7 +45,6 @@ def together(monkeypatch, world, act):
     with monkeypatch.context() as patch:
         patch.setattr(dist, "_here", place)
         patch.setattr(dist, "complete", complete)
-        patch.setattr(dist, "gather_arrays", lambda a: [np.array(each) for each in shown(a)])
         patch.setattr(
             dist, "exchange", lambda a: [np.array(each[dist.part(len(a))]) for each in shown(a)]
         )
