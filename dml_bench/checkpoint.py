@@ -4,6 +4,8 @@ Both are replaced atomically: whoever looks sees the old file or the new one, ne
 """
 
 import json
+import os
+import re
 import zipfile
 from pathlib import Path
 from typing import IO, Any
@@ -107,8 +109,14 @@ def save_weights(folder: Path, model: nn.Module, recipe: Recipe) -> Path:
         try:
             save_file(tensors, draft, metadata=said)
         except SafetensorError as error:  # what the system says stands in its text
-            raise OSError(str(error)) from error
+            raise _systems(str(error)) from error
     return folder / WEIGHTS
+
+
+def _systems(text: str) -> OSError:
+    """Return what the system said, of the text that safetensors makes of it."""
+    number = re.search(r"os error (\d+)", text)
+    return OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(text)
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -60,7 +60,7 @@ def executor(p: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     p.add_argument(
         "--retries", type=int, metavar="N",
-        help="how often a run may fail, be killed, or its time be up (default: 3)",
+        help="how often a run may fail or be killed, and its time be up as often (default: 3)",
     )  # fmt: skip
     p.add_argument("--detach", action="store_true", help="hand over and do not wait")
     p.add_argument("--status", action="store_true", help="say where each run stands, and why")

@@ -2,10 +2,13 @@
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
 from dml_bench import dist
+from dml_bench.errors import Stopped
 
 NAMES = ("SIGTERM", "SIGUSR1", "SIGUSR2")
 KNOWN = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
@@ -50,6 +53,24 @@ class Asked:
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self.number = number
+
+
+@contextmanager
+def as_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does.
+
+    Raises:
+        Stopped: it came.
+    """
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        raise Stopped(number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def never() -> int:

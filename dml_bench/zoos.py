@@ -164,5 +164,6 @@ def _not_fetched(name: str, origin: str, error: Exception) -> DataError:
     reason = (str(error).splitlines() or [type(error).__name__])[0][:120].rstrip(" .")
     return DataError(
         f"{name}: expected to fetch its published weights, found: {reason};"
-        f" bring {origin} and pass the file as weights (--set weights=FILE)"
+        f" bring {origin} and pass the file as weights (--set weights=FILE)",
+        passing=isinstance(error, OSError),
     )

@@ -1,23 +1,38 @@
 """A suite handed to others: to processes of their own, or to Slurm (here a stand-in of it)."""
 
+import errno
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from scheduler import states, with_scheduler, write_suite
+from test_faults import leave, small_disk
 from threadpoolctl import threadpool_limits
+from torch import nn
 
+from dml_bench.atomic import atomic_write
+from dml_bench.checkpoint import save_state, save_weights
 from dml_bench.cli import main
-from dml_bench.errors import RecipeError, RunError
+from dml_bench.data.addresses import unreadable
+from dml_bench.data.disk import be_room, writing
+from dml_bench.data.images import Array
+from dml_bench.data.pack import pack
+from dml_bench.errors import RecipeError, RunError, StoreError
+from dml_bench.jobs.executors import Local
 from dml_bench.jobs.job import AGAIN, Job
-from dml_bench.jobs.notes import Note
+from dml_bench.jobs.notes import Note, _born, is_alive
 from dml_bench.results import finished_runs
 from dml_bench.runner import Entry
+from dml_bench.types import Recipe, Split
 
 pytest.importorskip("submitit", reason="needs the extra cluster")
 FIELDS = {"dataset": "shapes_unseen", "method": "random", "seed": 0}
@@ -89,16 +104,27 @@ def test_processes_of_their_own_end_in_the_same_table(command, place, tmp_path, 
     assert "0 of 3 runs handed to local" in capfd.readouterr().err
 
 
-@pytest.fixture
-def long_suite(place, tmp_path, one_thread):
-    """One run that takes a while; in a process that waits for it."""
-    text = (place / "shapes.toml").read_text().partition("[[run]]")[0]
+LONG = '[[run]]\nmethod = "invaspread"\nepochs = 80\n'
+
+
+def defaults(place):
+    return (place / "shapes.toml").read_text().partition("[[run]]")[0]
+
+
+def elsewhere(place, tmp_path, runs):
+    """A process that waits for runs in processes of their own."""
     path = tmp_path / "long.toml"
-    path.write_text(text + '[[run]]\nmethod = "invaspread"\nepochs = 80\n')
+    path.write_text(defaults(place) + runs)
     words = [sys.executable, "-m", "dml_bench", "run", str(path), "--executor", "local"]
     words += ["--data-root", str(place / "data"), "--results", str(tmp_path / "results")]
     with (tmp_path / "log.txt").open("w") as log:
-        process = subprocess.Popen(words, stdout=log, stderr=log)
+        return subprocess.Popen(words, stdout=log, stderr=log)
+
+
+@pytest.fixture
+def long_suite(place, tmp_path, one_thread):
+    """One run that takes a while; in a process that waits for it."""
+    process = elsewhere(place, tmp_path, LONG)
     yield process
     process.kill()
     process.wait()
@@ -140,6 +166,86 @@ def test_a_run_that_is_signalled_goes_on_and_ends_in_the_same_bits(
     assert numbers(results)[made.recipe.key] == numbers(tmp_path / "here")[made.recipe.key]
 
 
+@pytest.mark.slow
+def test_a_suite_in_processes_is_seen_left_alone_and_ended_from_another_terminal(
+    place, tmp_path, one_thread, capfd, monkeypatch
+):
+    waits = elsewhere(place, tmp_path, LONG + '[[run]]\nmethod = "random"\n')
+    monkeypatch.setenv("PATH", str(tmp_path))  # no Slurm is asked
+    results = tmp_path / "results"
+    words = ["run", str(tmp_path / "long.toml"), "--data-root", str(place / "data")]
+    words += ["--results", str(results)]
+    try:
+        job = wait_for(lambda: training(results))["pid"]
+        assert main([*words, "--status"]) == 0
+        assert [state for state, *_ in standings(capfd).values()] == ["running", "waiting"]
+        before = {path: path.read_text() for path in results.glob("jobs/*/submitted.json")}
+        assert main([*words, "--executor", "local"]) == 2
+        said = capfd.readouterr().err.splitlines()[-1]
+        assert f"expected runs that nobody makes, found 2 with process {waits.pid} on" in said
+        assert {path: path.read_text() for path in before} == before
+        assert main([*words, "--cancel"]) == 0
+        assert "2 jobs cancelled: local-" in capfd.readouterr().err
+        assert waits.wait(timeout=60) == 130
+        assert not is_alive(said_of(job))
+    finally:
+        waits.kill()
+        waits.wait()
+    assert main([*words, "--status"]) == 0
+    assert [found[0] for found in standings(capfd).values()] == ["failed", "failed"]
+
+
+def said_of(pid):
+    """What a note says of a process that began now."""
+    return {"host": socket.gethostname(), "pid": pid, "born": _born(pid)}
+
+
+class Asleep:
+    """Stands in for a job's process: it never ends, unless it is told to."""
+
+    def done(self):
+        return False
+
+    def cancel(self):
+        pass
+
+    def wait(self):
+        pass
+
+
+def test_each_suite_of_a_call_that_was_interrupted_is_handed_over_again(
+    command, place, tmp_path, monkeypatch, capfd
+):
+    def interrupted(_seconds):
+        raise KeyboardInterrupt
+
+    other = tmp_path / "other.toml"
+    other.write_text(defaults(place) + '[[run]]\nmethod = "pixels"\n')
+    monkeypatch.setattr(Local, "_begin", lambda *_: Asleep())
+    monkeypatch.setattr("dml_bench.jobs.handover.time", SimpleNamespace(sleep=interrupted))
+    words = [*words_of(place, tmp_path / "results")[1:], "--executor", "local"]
+    for _ in range(2):
+        assert main(["run", str(other), *words]) == 130
+        said = capfd.readouterr().err
+        assert "3 of 3 runs handed to local" in said
+        assert "1 of 1 runs handed to local" in said
+
+
+def test_a_job_of_this_machine_sees_the_accelerators_of_who_hands_it_over(tmp_path, monkeypatch):
+    class Looks:
+        note = "a"
+
+        def __call__(self):
+            return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+    for seen in ("0,1", None):
+        if seen is None:
+            monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        else:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", seen)
+        assert Local(tmp_path)._begin(Looks()).result() == seen
+
+
 # --- what a job says of itself ---------------------------------------------------------------
 
 
@@ -151,8 +257,9 @@ def job(tmp_path, monkeypatch):
     entry = Entry({**FIELDS}, "", 0, 1)
     made = Job(entry, "a", tmp_path, tmp_path, "cpu", "none", retries=2, waits=False)
 
-    def call(error=None):
+    def call(error=None, first=lambda: None):
         def does(_attempt):
+            first()
             if error is not None:
                 raise error
             return "the-key"
@@ -180,6 +287,90 @@ def test_a_fault_is_tried_again_as_often_as_was_said_and_no_more(job):
     assert (state["state"], status) == ("failed", 1)
     assert "the disk is away" in state["line"]
     assert state["line"].endswith("(tried 3 times)")
+
+
+def saves_a_state(folder):
+    weights = {"weight": torch.zeros(1 << 16)}
+    save_state(folder, {"model": weights, "key": "a", "epoch": 0, "step": 1})
+
+
+def packs(folder):
+    images = Array(np.zeros((9, 64, 64, 3), np.uint8))
+    split = Split("train", images, np.arange(9), tuple("abcdefghi"))
+    pack(split, folder, "a", fit="squash", resize=0)
+
+
+def fetches(folder):
+    with writing(folder):
+        (folder / "part").write_bytes(bytes(1 << 16))
+
+
+WRITES = {
+    "a note or a result": lambda folder: atomic_write(folder / "a", bytes(1 << 16)),
+    "a checkpoint": saves_a_state,
+    "weights": lambda folder: save_weights(folder, nn.Linear(256, 256), Recipe("a", "random")),
+    "a pack": packs,
+    "an archive": fetches,
+    "room that is asked for": lambda folder: be_room(folder, 1 << 16),
+}
+
+
+@pytest.mark.parametrize("what", WRITES)
+def test_what_a_full_disk_refuses_is_tried_again(job, tmp_path, what):
+    with small_disk(tmp_path / "disk", kib=256) as disk:
+        leave(disk, 0)
+        state, status = job(first=lambda: WRITES[what](disk))
+        assert (state["state"], state["failures"], status) == ("waiting", 1, AGAIN), state
+        (disk / "ballast").unlink()
+        state, status = job(first=lambda: (disk / "made").touch())
+    assert (state["state"], status) == ("done", 0)
+
+
+def test_a_job_whose_disk_has_no_room_for_a_note_waits_for_it(job, tmp_path, monkeypatch):
+    waited = []
+
+    def wait(seconds):
+        waited.append(seconds)
+        if len(waited) == 2:
+            ballast.unlink()
+
+    monkeypatch.setattr("dml_bench.jobs.job.time", SimpleNamespace(sleep=wait))
+    with small_disk(tmp_path / "jobs", kib=256) as disk:
+        ballast = disk / "ballast"
+        state, status = job(first=lambda: (leave(disk, 0), saves_a_state(disk)))
+    assert waited == [1.0, 10.0]
+    assert (state["state"], state["failures"], status) == ("waiting", 1, AGAIN)
+
+
+def test_a_job_whose_disk_stays_full_ends_and_is_not_begun_for_ever(job, tmp_path, monkeypatch):
+    monkeypatch.setattr("dml_bench.jobs.job.PAUSES", ())
+    with (
+        small_disk(tmp_path / "jobs", kib=256) as disk,
+        pytest.raises(StoreError, match="No space left"),
+    ):
+        job(first=lambda: (leave(disk, 0), saves_a_state(disk)))
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "passes"),
+    [
+        ("https://host/a.tar", RuntimeError("503, Service Unavailable"), True),
+        ("https://host/a.tar", ConnectionResetError(), True),
+        ("https://host/a.tar", FileNotFoundError(), False),
+        ("/data/a.tar", OSError(errno.ESTALE, "Stale file handle"), True),
+        ("/data/a.tar", ValueError("no tar"), False),
+    ],
+)
+def test_a_shard_is_tried_again_where_its_server_may_come_back(job, address, error, passes):
+    def reads():
+        try:
+            raise error
+        except Exception as found:
+            raise unreadable(address, found) from found
+
+    state, status = job(first=reads)
+    expected = ("waiting", AGAIN) if passes else ("failed", 2)
+    assert (state["state"], status) == expected
 
 
 @pytest.mark.parametrize(
@@ -232,7 +423,7 @@ def test_slurm_gets_an_array_with_what_was_asked_for(command, slurm):
 
 def standings(capfd):
     """The table of --status: {run: (state, the rest)}."""
-    lines = capfd.readouterr().out.splitlines()
+    lines = capfd.readouterr().out.partition("why")[2].splitlines()
     found = [re.split(r" {2,}", line.strip(), maxsplit=2) for line in lines]
     return {run: (state, *more) for run, state, *more in (f for f in found if len(f) > 1)}
 
@@ -286,6 +477,132 @@ def test_cancelling_ends_the_jobs_of_the_suite_and_no_others(command, slurm, cap
     assert why == "7_0  cancelled; the same command goes on where it was"
 
 
+def test_cancelling_where_the_queue_does_not_answer_is_refused(
+    command, slurm, tmp_path, monkeypatch, capfd
+):
+    assert command("--executor", "slurm", "--detach") == 0
+    slurm.silence()
+    capfd.readouterr()
+    assert command("--cancel") == 2
+    assert capfd.readouterr().err == (
+        "error: --cancel: expected squeue to say what is in the queue, found no answer; call this"
+        " again when and where Slurm answers\n"
+    )
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert command("--cancel") == 2
+    said = capfd.readouterr().err
+    assert said.startswith("error: --cancel: expected Slurm's commands here, found no sbatch;")
+
+
+def test_runs_that_wait_in_slurm_are_left_to_it_by_another_executor(
+    command, slurm, tmp_path, capfd
+):
+    assert command("--executor", "slurm", "--detach") == 0
+    slurm.queue("7_1|PENDING|Priority")
+    notes = {path: path.read_text() for path in tmp_path.glob("results/jobs/*/submitted.json")}
+    capfd.readouterr()
+    assert command("--executor", "local") == 2
+    assert capfd.readouterr().err == (
+        "error: --executor local: expected runs that nobody makes, found 1 with Slurm (job 7_1);"
+        " wait for them there, or end them (--cancel)\n"
+    )
+    slurm.silence()
+    assert command("--executor", "local") == 2
+    assert "expected squeue to say what is in the queue" in capfd.readouterr().err
+    assert {path: path.read_text() for path in notes} == notes != {}
+
+
+@pytest.fixture
+def other_call(command, slurm, tmp_path, monkeypatch):
+    """Another process, living, that seems to have handed over the suite; it is of this machine."""
+    process = subprocess.Popen(["sleep", "600"])
+
+    def seems(**more):
+        said = {**said_of(process.pid), **more}
+        for path in tmp_path.glob("results/jobs/*/submitted.json"):
+            path.write_text(json.dumps({**json.loads(path.read_text()), **said}))
+        return process
+
+    def interrupted(_seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Local, "_begin", lambda *_: Asleep())
+    monkeypatch.setattr(Local, "leave", lambda _: "")
+    monkeypatch.setattr("dml_bench.jobs.handover.time", SimpleNamespace(sleep=interrupted))
+    assert command("--executor", "local") == 130
+    slurm.silence()
+    yield seems
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize("executor", ["local", "slurm"])
+def test_runs_of_another_call_are_left_to_it(command, slurm, other_call, executor, capfd):
+    process = other_call()
+    (slurm.home / "silent").unlink()
+    capfd.readouterr()
+    assert command("--executor", executor) == 2
+    assert f"found 3 with process {process.pid} on " in capfd.readouterr().err
+
+
+def test_a_waiting_run_is_told_from_one_whose_waiter_is_gone(command, other_call, capfd):
+    process = other_call()
+    capfd.readouterr()
+    assert command("--status") == 0
+    assert {state for state, *_ in standings(capfd).values()} == {"waiting"}
+    process.kill()  # not yet waited for: it still has its number
+    wait_for(lambda: _born(process.pid) == "ended")
+    assert command("--status") == 0
+    assert {state for state, *_ in standings(capfd).values()} == {"failed"}
+
+
+def test_a_later_process_with_the_number_of_a_waiter_is_not_taken_for_it(
+    command, other_call, capfd
+):
+    other_call(born="1")
+    assert command("--status") == 0
+    assert {state for state, *_ in standings(capfd).values()} == {"failed"}
+    assert command("--cancel") == 0
+    assert "0 jobs cancelled" in capfd.readouterr().err
+
+
+def test_what_another_machine_makes_is_said_to_be_out_of_sight(command, other_call, capfd):
+    other_call(host="node7")
+    assert command("--status") == 0
+    state, why = standings(capfd)["shapes_unseen chance"]
+    assert (state, why.partition("  ")[2]) == ("waiting", "on node7, out of sight from here")
+    assert command("--executor", "local") == 2
+    assert "on node7 (is it gone? delete " in capfd.readouterr().err
+    assert command("--cancel") == 2
+    said = capfd.readouterr().err.splitlines()
+    assert said[0] == "0 jobs cancelled"
+    assert "expected jobs of Slurm or of this machine, found 3 with process" in said[1]
+
+
+def test_a_cancelled_call_of_this_machine_is_ended_by_its_number(command, other_call, capfd):
+    process = other_call()
+    capfd.readouterr()
+    assert command("--cancel") == 0
+    assert "3 jobs cancelled: local-" in capfd.readouterr().err
+    assert process.wait(timeout=10) == -signal.SIGTERM
+    assert command("--status") == 0
+    why = standings(capfd)["shapes_unseen chance"][1]
+    assert why.endswith("cancelled; the same command goes on where it was")
+
+
+def test_a_machine_to_log_in_on_needs_no_accelerator_to_say_where_runs_stand(
+    command, slurm, monkeypatch, capfd
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert command("--executor", "slurm", "--detach", "--device", "cuda") == 0
+    slurm.queue("7_0|PENDING|Priority")
+    capfd.readouterr()
+    assert command("--status", "--device", "cuda") == 0
+    assert standings(capfd)["shapes_unseen chance"][0] == "waiting"
+    assert command("--cancel", "--device", "cuda") == 0
+    assert slurm.cancelled() == ["7_0"]
+
+
 def test_what_sbatch_refuses_is_one_line_and_leaves_nothing(command, slurm, tmp_path, capfd):
     slurm.refuse("sbatch: error: invalid partition specified: nowhere\nsbatch: error: Batch job")
     assert command("--executor", "slurm", "--slurm", "partition=nowhere") == 2
@@ -297,12 +614,13 @@ def test_what_sbatch_refuses_is_one_line_and_leaves_nothing(command, slurm, tmp_
 
 def test_without_slurm_one_line_says_where_to_go(command, monkeypatch, tmp_path, capfd):
     monkeypatch.setenv("PATH", str(tmp_path))
-    for words in (["--executor", "slurm"], ["--cancel"]):
-        assert command(*words) == 2
-        said = capfd.readouterr().err
-        assert "expected Slurm's commands here, found no sbatch; call this on a machine" in said
-        assert said.count("\n") == 1
+    assert command("--executor", "slurm") == 2
+    said = capfd.readouterr().err
+    assert said.startswith("error: --executor slurm: expected Slurm's commands here, found no sba")
+    assert said.count("\n") == 1
     assert not (tmp_path / "results").exists()
+    assert command("--cancel") == 0
+    assert capfd.readouterr().err == "0 jobs cancelled\n"
 
 
 def test_without_submitit_one_line_says_what_brings_it(command, slurm, monkeypatch, capfd):

@@ -22,6 +22,8 @@ MARKS = (
 MOST = 1_000_000
 RANGE = re.compile(r"\{(-?[0-9]+)\.\.(-?[0-9]+)")
 TRIES = 3
+FINAL = (FileNotFoundError, PermissionError, ImportError)
+"""What a file system says that it will say again."""
 BLOCK = 4 << 20
 
 
@@ -80,7 +82,7 @@ class Place:
             try:
                 return ask()
             except Exception as error:  # each file system has errors of its own
-                final = isinstance(error, FileNotFoundError | PermissionError | ImportError)
+                final = isinstance(error, FINAL)
                 if final or not left or not getattr(self.fs, "async_impl", False):
                     raise unreadable(self.address, error) from error
                 time.sleep(0.5)
@@ -128,10 +130,11 @@ def needed(module: str) -> Any:
 
 
 def unreadable(address: str, error: Exception) -> DataError:
-    """Return the error that says why a file cannot be read."""
+    """Return the error that says why a file cannot be read; a server may answer in a while."""
     return DataError(
         f"{address}: expected a file that can be read, found: {_why(error)}; correct the address,"
-        " or bring the file"
+        " or bring the file",
+        passing="://" in address and not isinstance(error, FINAL),
     )
 
 

@@ -74,17 +74,19 @@ def _alike(archive: Archive, folder: Path) -> list[Path]:
 def _fetched(archive: Archive, folder: Path, say: Say) -> Path:
     path = folder / archive.file
     folder.mkdir(parents=True, exist_ok=True)
-    reasons = []
+    reasons, broken = [], False
     for url in archive.urls:
         try:
             _fetch(url, archive, path, say)
         except (BrokenError, RefusedError) as error:
             reasons.append(f"{url}: {error}")
+            broken |= isinstance(error, BrokenError)
         else:
             return path
     raise DataError(
         f"expected to fetch {archive.file}, found: {'; '.join(reasons)}; {_kept(path)}"
-        f" call again to go on, or put the archive {archive.file} into {folder} by hand"
+        f" call again to go on, or put the archive {archive.file} into {folder} by hand",
+        passing=broken,
     )
 
 

@@ -81,6 +81,17 @@ def positive(value: str | int) -> int:
     return int(value)
 
 
+def one(text: str) -> int:
+    """Return 1.
+
+    Raises:
+        ValueError: another number, or none.
+    """
+    if int(text) != 1:
+        raise ValueError(text)
+    return 1
+
+
 def word(text: str) -> str:
     """Return text that is no more than printable, and not empty.
 
@@ -101,7 +112,11 @@ SETTINGS: Mapping[str, Setting] = {
     "partition": Setting("the queue", word),
     "time": Setting("a limit, as 4:00:00 or 1-12 (days-hours) or minutes", minutes),
     "cpus": Setting("cores of a run, 1 or more", positive, "cpus_per_task"),
-    "gpus": Setting("accelerators of a run, 1 or more", positive, "gpus_per_node"),
+    "gpus": Setting(
+        "accelerators of a run, 1, for it is one process (several: torchrun below sbatch)",
+        one,
+        "gpus_per_node",
+    ),
     "memory": Setting("memory of a run, as 32G or 500M", _memory, "mem"),
     "account": Setting("who pays", word),
     "qos": Setting("the quality of service", word),

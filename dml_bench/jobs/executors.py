@@ -4,6 +4,9 @@ Both are submitit's, and are asked the same: to take jobs, which of them wait or
 words go, and to leave off.
 """
 
+import os
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -54,7 +57,7 @@ class Slurm:
     name = "slurm"
 
     def __init__(self, folder: Path, asked: Mapping[str, Any], retries: int) -> None:
-        slurm.require()
+        slurm.require("--executor slurm")
         self.folder, self.asked, self.retries = folder, dict(asked), retries
         self.library = extra("submitit", "cluster")
 
@@ -127,7 +130,7 @@ class Local:
 
     def submit(self, jobs: Sequence[Job]) -> list[tuple[str, Path]]:
         """Take jobs; the first begins when the queue is asked for."""
-        taken = [(f"local-{job.entry.number + 1}", job) for job in jobs]
+        taken = [(f"local-{job.note.rpartition('-')[2]}", job) for job in jobs]
         self.left += taken
         return [(name, self.folder / job.note) for name, job in taken]
 
@@ -145,16 +148,26 @@ class Local:
         return waiting | ({self.running[0]: ("running", "")} if self.running else {})
 
     def leave(self) -> str:
-        """End what runs; return what becomes of the jobs."""
+        """End what runs, and note that nobody makes the rest; return what becomes of the jobs."""
         if self.running:
             self.running[2].cancel()
             self.running[2].wait()
+            self.left.append(self.running[:2])
+        for _, job in self.left:
+            Note(job.results, job.note).withdraw()
         return "the same command goes on where it was"
 
     def _begin(self, job: Job) -> Any:
-        executor = self.library.LocalExecutor(self.folder / job.note)
+        executor = self.library.LocalExecutor(self.folder / job.note, python=_python())
         executor.update_parameters(timeout_min=YEAR, stderr_to_stdout=True)
         return executor.submit(job)
+
+
+def _python() -> str:
+    """Return the interpreter with the accelerators of this process: submitit would hide them."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    said = ["-u", "CUDA_VISIBLE_DEVICES"] if seen is None else [f"CUDA_VISIBLE_DEVICES={seen}"]
+    return shlex.join(["env", *said, sys.executable])
 
 
 def _files(folder: Path) -> set[Path]:

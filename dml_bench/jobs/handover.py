@@ -1,7 +1,7 @@
 """A suite's runs handed to an executor: what is missing is submitted, once, and waited for."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ class Work:
     """
 
     def __init__(self, suite: Suite, over: Mapping[str, Any], place: Place, say: Say) -> None:
-        self.place, self.say = place, say
+        self.suite, self.place, self.say = suite, place, say
         self.failed: list[Failure] = []
         self.keys: dict[int, str] = {}  # by the number of an entry, of what is finished
         self.entries = list(self._sound(runner.entries(suite, over)))
@@ -87,33 +87,48 @@ class Work:
         name = name_of(entry.wanted, self.place.device)
         return Note(self.place.results.absolute(), name)
 
+    def notes(self) -> list[Note]:
+        """Return what is known of each entry."""
+        return [self.note(entry) for entry in self.entries]
+
     def submit(self, executor: Executor) -> int:
         """Hand over what is neither finished nor handed over already; return how much that was.
 
         Raises:
-            BenchError: the executor refuses, or does not say what it is at.
+            BenchError: the executor refuses, or does not say what it is at; or another one makes
+                some of the runs.
         """
         folder = self.place.results.absolute() / "jobs"
         with alone(folder / ".lock"):  # two calls at a time would hand over everything twice
             queue = executor.queue()
             if queue is None:
-                raise BenchError(
-                    "--executor slurm: expected squeue to say what is in the queue, found no"
-                    " answer; call this again when Slurm answers"
-                )
+                raise slurm.silent(f"--executor {executor.name}")
             missing = [each for each in self.entries if self._is_missing(each, queue)]
+            self._refuse_if_made(missing, executor)
             if missing:
+                for each in missing:
+                    self.note(each).forget()
                 taken = executor.submit([self._job(each, executor) for each in missing])
                 for entry, (job, log) in zip(missing, taken, strict=True):
                     self.note(entry).hand_over(entry.seeded, executor.name, job, log)
         return len(missing)
 
     def _is_missing(self, entry: Entry, queue: Mapping[str, tuple[str, str]]) -> bool:
-        """Return whether nobody makes an entry; then forget what was said of it before."""
-        if self.key_of(entry) or self.note(entry).submitted.get("job") in queue:
-            return False
-        self.note(entry).forget()
-        return True
+        """Return whether an entry is neither finished nor the executor's already."""
+        return not self.key_of(entry) and self.note(entry).submitted.get("job") not in queue
+
+    def _refuse_if_made(self, missing: Sequence[Entry], executor: Executor) -> None:
+        """Leave runs to whom they were handed before: another executor, or another call's."""
+        notes = [self.note(entry) for entry in missing]
+        queue = {} if executor.name == "slurm" else queue_for(notes)  # it does not hold these
+        if queue is None:
+            raise slurm.silent(f"--executor {executor.name}")
+        made = [n for n in notes if n.standing(n.name, queue).state in ("waiting", "running")]
+        if made:
+            raise BenchError(
+                f"--executor {executor.name}: expected runs that nobody makes, found"
+                f" {len(made)} with {made[0].maker}; wait for them there, or end them (--cancel)"
+            )
 
     def _job(self, entry: Entry, executor: Executor) -> Job:
         return Job(
@@ -207,6 +222,11 @@ def _line(each: Standing) -> str:
 def _counts(now: list[Standing]) -> str:
     states = [each.state for each in now]
     return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+
+
+def queue_for(notes: Iterable[Note]) -> slurm.Queue | None:
+    """Return Slurm's queue, asked if one of the runs may be in it; None: it does not answer."""
+    return slurm.queued() if any(note.in_slurm for note in notes) else {}
 
 
 def _device_here(device: str) -> str:

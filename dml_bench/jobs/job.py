@@ -8,6 +8,7 @@ process. A fault that may not come again: the process ends with `AGAIN`, and is 
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -15,7 +16,7 @@ from typing import Any
 
 from dml_bench import bench
 from dml_bench.environment import device_of
-from dml_bench.errors import BenchError, RunError, Stopped
+from dml_bench.errors import BenchError, RunError, Stopped, StoreError, may_pass
 from dml_bench.jobs.notes import Note, last_line
 from dml_bench.loggers import logger_of
 from dml_bench.runner import Entry, Resolver, failure_of
@@ -26,6 +27,8 @@ AGAIN = 75
 PATIENCE = 600.0
 """Seconds that a process which was told to end waits for its end: who puts a job that it ended
 back in the queue does not do so with one that left by itself."""
+PAUSES = (1.0, 10.0, 60.0, 240.0)
+"""Seconds between tries to note how a run stands, where the disk is full or away."""
 
 
 @dataclass(frozen=True)
@@ -97,18 +100,18 @@ class _Attempt:
             key = self._run()
         except Stopped as stopped:
             self._stopped(stopped.number)
-        except (BenchError, RunError) as error:  # the next time, too
-            failure = failure_of(self.job.entry, error)
-            self._end(failure.line, failure.status)
         except KeyboardInterrupt:
             self._say("stopped", "stopped; the same command goes on where it was")
             raise
         except Exception as error:
+            failure = failure_of(self.job.entry, error)
+            if isinstance(error, BenchError | RunError) and not may_pass(error):
+                self._end(failure.line, failure.status)  # the next time, too
             self.failures += 1
-            self.failed(failure_of(self.job.entry, error).line)
+            self.failed(failure.line)
             sys.exit(AGAIN)
         else:
-            self.note.write("done", key=key)
+            self._note("done", key=key)
 
     def failed(self, line: str) -> None:
         """Note that an attempt failed; end where it was the last."""
@@ -141,7 +144,8 @@ class _Attempt:
         from submitit.core.utils import UncompletedJobError
 
         self.leaving = True
-        self._say("waiting", f"put back in the queue by {signal.Signals(number).name}")
+        line = f"put back in the queue by {signal.Signals(number).name}"
+        self._say_at_once("waiting", line)
         try:
             self.requeue(_submitits_signal(), frame)
         except UncompletedJobError:
@@ -154,19 +158,41 @@ class _Attempt:
         if self.leaving:
             return
         name = signal.Signals(number).name
-        self._say("stopped", f"stopped by {name}; the same command goes on where it was")
+        line = f"stopped by {name}; the same command goes on where it was"
+        self._say_at_once("stopped", line)
         if not self.job.waits:
             sys.exit(128 + number)
 
     def _say(self, state: str, line: str = "") -> None:
-        self.note.write(state, line=line, failures=self.failures)
         if line:
-            say(line)
+            _tell(line)
+        self._note(state, line=line)
+
+    def _say_at_once(self, state: str, line: str) -> None:
+        _tell(line)
+        with suppress(StoreError):  # who sent the signal does not wait for room on a disk
+            self.note.write(state, line=line, failures=self.failures)
 
     def _end(self, line: str, status: int = 1) -> None:
-        self.note.write("failed", line=line, failures=self.failures, status=status)
-        say(f"not run: {line}")
+        _tell(f"not run: {line}")
+        self._note("failed", line=line, status=status)
         sys.exit(status)
+
+    def _note(self, state: str, **said: Any) -> None:
+        """Note how the run stands, as soon as the disk takes it."""
+        for pause in (*PAUSES, None):
+            try:
+                self.note.write(state, failures=self.failures, **said)
+                break
+            except StoreError as error:
+                if pause is None or not may_pass(error):
+                    raise
+                time.sleep(pause)
+
+
+def _tell(line: str) -> None:
+    with suppress(OSError):  # the log lies on the disk that is full
+        say(line)
 
 
 def _submitits_signal() -> int:

@@ -76,8 +76,8 @@ class Note:
         return self.state.get("state") in LAST_WORDS
 
     def hand_over(self, run: str, executor: str, job: str, log: Path) -> None:
-        """Note to whom it was handed, and where the words of who makes it go."""
-        said = {"run": run, "executor": executor, "job": job, "log": str(log)}
+        """Note to whom it was handed and by which process, and where the words of its maker go."""
+        said = {"run": run, "executor": executor, "job": job, "log": str(log), **_this_process()}
         atomic_write(self.folder / "submitted.json", to_json(said))
 
     def forget(self) -> None:
@@ -103,12 +103,7 @@ class Note:
             status: if it failed, the exit status that says so.
         """
         said: dict[str, Any] = {"state": state, "line": shown(line), "key": key}
-        said |= {
-            "failures": failures,
-            "status": status,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-        }
+        said |= {"failures": failures, "status": status, **_this_process()}
         atomic_write(self.folder / "state.json", to_json(said))
 
     def standing(self, run: str, queue: Mapping[str, tuple[str, str]] | None) -> Standing:
@@ -116,8 +111,9 @@ class Note:
 
         Args:
             run: what a person calls it.
-            queue: of its executor: the jobs that wait or run; asked before this is called, for a
-                job says its last word before it leaves the queue. None: it does not answer.
+            queue: the jobs that wait or run, of Slurm or of this process; asked before this is
+                called, for a job says its last word before it leaves the queue. None: Slurm does
+                not answer.
         """
         handed, state = self.submitted, self.state
         job, now = str(handed.get("job", "")), str(state.get("state", ""))
@@ -126,26 +122,79 @@ class Note:
             return Standing(run, now, line, job, key, status=2 if state.get("status") == 2 else 1)
         if not handed:
             return Standing(run, "missing")
-        if queue is None:
-            last = "running" if now == "running" else "waiting"
-            return Standing(run, last, "the queue does not answer", job)
-        if job in queue:
+        if queue and job in queue:
             where, reason = queue[job]
             return Standing(run, where, "; ".join(filter(None, (line, reason))), job)
-        if handed["executor"] == "local" and _is_alive(state):
-            return Standing(run, "running", line, job)
+        last = "running" if now == "running" else "waiting"
+        if handed["executor"] == "slurm" and queue is None:
+            return Standing(run, last, "the queue does not answer", job)
+        if self.out_of_sight:
+            return Standing(run, last, f"on {handed['host']}, out of sight from here", job)
+        if self.processes:
+            return Standing(run, "running" if is_alive(state) else "waiting", line, job)
         return Standing(run, "failed", _gone(handed, line), job, silent=True)
 
+    @property
+    def in_slurm(self) -> bool:
+        """Whether it was handed to Slurm, and has not said its last word."""
+        return self.submitted.get("executor") == "slurm" and not self.ended
 
-def _is_alive(state: Mapping[str, Any]) -> bool:
-    """Return whether the process that makes a run is on this machine, and alive."""
-    if state.get("host") != socket.gethostname():
+    @property
+    def maker(self) -> str:
+        """What a person calls who makes it."""
+        handed = self.submitted
+        if handed.get("executor") == "slurm":
+            return f"Slurm (job {handed['job']})"
+        pid = next(iter(self.processes), handed.get("pid"))
+        gone = f" (is it gone? delete {self.folder})" if self.out_of_sight else ""
+        return f"process {pid} on {handed.get('host')}{gone}"
+
+    @property
+    def processes(self) -> list[int]:
+        """The processes of this machine that make it: who waits with it, else who makes it.
+
+        This process is none of them: it knows by itself what it does.
+        """
+        handed = self.submitted
+        if self.ended or handed.get("executor") != "local" or handed.get("cancelled"):
+            return []
+        pids = [int(said["pid"]) for said in (handed, self.state) if is_alive(said)]
+        return [pid for pid in pids if pid != os.getpid()][:1]
+
+    @property
+    def out_of_sight(self) -> bool:
+        """Whether a process of another machine was to make it: if it does, cannot be seen here."""
+        handed = self.submitted
+        on = handed.get("host", socket.gethostname())
+        local = handed.get("executor") == "local" and not handed.get("cancelled")
+        return local and not self.ended and on != socket.gethostname()
+
+
+def _this_process() -> dict[str, Any]:
+    return {"host": socket.gethostname(), "pid": os.getpid(), "born": _born(os.getpid())}
+
+
+def is_alive(said: Mapping[str, Any]) -> bool:
+    """Return whether the process that wrote a note is on this machine, and alive."""
+    pid = said.get("pid", 0)
+    if said.get("host") != socket.gethostname() or not pid:
         return False
     try:
-        os.kill(int(state["pid"]), 0)
+        os.kill(pid, 0)
+    except PermissionError:  # it is, and somebody else's
+        pass
     except OSError:
         return False
-    return True
+    return _born(pid) in ("", said.get("born"))
+
+
+def _born(pid: int) -> str:
+    """Return when a process began: a later one may have its number. "" where nothing says it."""
+    try:
+        state, *more = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (OSError, ValueError):
+        return ""
+    return "ended" if state == "Z" else more[18]
 
 
 def _gone(handed: Mapping[str, Any], line: str) -> str:

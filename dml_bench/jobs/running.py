@@ -1,21 +1,25 @@
 """`run`: the missing runs of suites, made here or handed over; where they stand; an end of them."""
 
 import argparse
+import os
+import signal
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from rich.console import Console
 
 from dml_bench import dist, runner, suites, typeset
 from dml_bench.actions import write_all
 from dml_bench.environment import device_of
-from dml_bench.errors import RecipeError
+from dml_bench.errors import BenchError, RecipeError
 from dml_bench.jobs import allocation, slurm
 from dml_bench.jobs.executors import EXECUTORS, Executor, Local, Slurm
-from dml_bench.jobs.handover import Place, Work
+from dml_bench.jobs.handover import Place, Work, queue_for
 from dml_bench.jobs.notes import Standing, all_notes
 from dml_bench.loggers import logger_of
 from dml_bench.registry import unknown
 from dml_bench.runner import Failure
+from dml_bench.signals import as_ctrl_c
 from dml_bench.terminal import said, say, show_runs
 from dml_bench.types import RunResult
 
@@ -91,20 +95,27 @@ def _elsewhere(args: argparse.Namespace) -> int:
     executor = _executor(args)
     logger_of(args.logger, args.results)  # an unknown one shows here
     asked = _suites(args)
-    work = [(suite, Work(suite, said(args, {}), _place(args), say)) for suite in asked]
-    for suite, each in work:
+    work = [Work(suite, said(args, {}), _place(args), say) for suite in asked]
+    try:
+        with as_ctrl_c():
+            _hand_over(work, executor)
+            if not args.detach:
+                return _tables(args, asked, (_waited(each, executor) for each in work))
+    except BaseException as error:
+        line = executor.leave()
+        if isinstance(error, KeyboardInterrupt):
+            say(line)
+        raise
+    say(f"not waited for; {executor.leave()}")
+    return max((failure.status for each in work for failure in each.failed), default=0)
+
+
+def _hand_over(work: Sequence[Work], executor: Executor) -> None:
+    for each in work:
         for failure in each.failed:
             say(f"not run: {failure.line}")
         n = each.submit(executor)
-        say(f"{suite.name}: {n} of {len(suite.runs)} runs handed to {executor.name}")
-    if args.detach:
-        say(f"not waited for; {executor.leave()}")
-        return max((failure.status for _, each in work for failure in each.failed), default=0)
-    try:
-        return _tables(args, asked, (_waited(each, executor) for _, each in work))
-    except KeyboardInterrupt:
-        say(executor.leave())
-        raise
+        say(f"{each.suite.name}: {n} of {len(each.suite.runs)} runs handed to {executor.name}")
 
 
 def _waited(work: Work, executor: Executor) -> Made:
@@ -124,7 +135,8 @@ def _retries(args: argparse.Namespace) -> int:
 
 
 def _place(args: argparse.Namespace) -> Place:
-    if args.device != "cuda" or args.executor != "slurm":
+    elsewhere = args.executor == "slurm" or args.status or args.cancel
+    if args.device != "cuda" or not elsewhere:
         device_of(args.device)  # a word that means nothing shows here
     return Place(args.data_root, args.results, args.device, args.logger, _retries(args))
 
@@ -136,30 +148,51 @@ def _suites(args: argparse.Namespace) -> list[suites.Suite]:
 def _show(args: argparse.Namespace) -> int:
     """Print where each run of the suites stands; of all that were handed over, if none is named."""
     asked = [Work(suite, said(args, {}), _place(args), say) for suite in _suites(args)]
-    queue = slurm.queued()
     if asked:
+        queue = queue_for([note for work in asked for note in work.notes()])
         found = [each for work in asked for each in work.standings(queue)]
         found += [Standing(f.line, "failed") for work in asked for f in work.failed]
     else:
-        found = [
-            note.standing(note.submitted.get("run", note.name), queue)
-            for note in all_notes(args.results)
-        ]
+        notes = [*all_notes(args.results)]
+        queue = queue_for(notes)
+        found = [note.standing(note.submitted.get("run", note.name), queue) for note in notes]
     rows = [[each.run, each.state, each.job, each.why] for each in found]
     typeset.show(typeset.Grid(["run", "state", "job", "why"], rows), Console(), "runs")
     return 0
 
 
 def _cancel(args: argparse.Namespace) -> int:
-    """End the jobs of the suites that wait or run."""
-    slurm.require()
+    """End the jobs of the suites that wait or run: Slurm's, and the processes of this machine."""
     work = [Work(suite, said(args, {}), _place(args), say) for suite in _suites(args)]
-    notes = [each.note(entry) for each in work for entry in each.entries]
-    queue = slurm.queued() or {}
-    ended = {job: note for note in notes if (job := str(note.submitted.get("job", ""))) in queue}
-    if ended:
-        slurm.cancel([*ended])
-        for note in ended.values():
-            note.withdraw()
+    notes = {str(note.submitted.get("job", "")): note for each in work for note in each.notes()}
+    queue = queue_for(notes.values())
+    if queue is None:
+        slurm.require("--cancel")
+        raise slurm.silent("--cancel")
+    if jobs := [job for job in notes if job in queue]:
+        slurm.cancel(jobs)
+    makers = {job: pids for job, note in notes.items() if (pids := note.processes)}
+    _end(set().union(*makers.values()))
+    ended = [*jobs, *makers]
+    for job in ended:
+        notes[job].withdraw()
     say(f"{len(ended)} jobs cancelled" + (f": {', '.join(ended)}" if ended else ""))
+    if beyond := [note.maker for note in notes.values() if note.out_of_sight]:
+        raise BenchError(
+            f"--cancel: expected jobs of Slurm or of this machine, found {len(beyond)} with"
+            f" {beyond[0]}; call this there"
+        )
     return 0
+
+
+def _end(pids: set[int]) -> None:
+    """Ask processes to end; each saves its state, or ends who does."""
+    for pid in pids:
+        try:
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(pid, signal.SIGTERM)
+        except OSError as error:
+            raise BenchError(
+                f"--cancel: expected to end process {pid}, found: {error.strerror}; whoever began"
+                " it can"
+            ) from error

@@ -15,16 +15,19 @@ REASON = "Slurm: "
 Queue = dict[str, tuple[str, str]]
 
 
-def require() -> None:
+def require(option: str) -> None:
     """Do nothing where Slurm is.
+
+    Args:
+        option: what needs it.
 
     Raises:
         BenchError: it is not on this machine.
     """
     if absent := [name for name in ("sbatch", "squeue", "scancel") if not shutil.which(name)]:
         raise BenchError(
-            f"--executor slurm: expected Slurm's commands here, found no {absent[0]};"
-            " call this on a machine of the cluster, or leave --executor out"
+            f"{option}: expected Slurm's commands here, found no {absent[0]}; call this on a"
+            " machine of the cluster, or leave the option out"
         )
 
 
@@ -39,6 +42,18 @@ def queued() -> Queue | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return {job: _state(*more) for job, *more in map(_fields, said.splitlines())}
+
+
+def silent(option: str) -> BenchError:
+    """Return the error that says that the queue cannot be known.
+
+    Args:
+        option: what has to know it.
+    """
+    return BenchError(
+        f"{option}: expected squeue to say what is in the queue, found no answer; call this again"
+        " when and where Slurm answers"
+    )
 
 
 def cancel(jobs: Sequence[str]) -> None:
