@@ -10,7 +10,7 @@ from toys import SMALL, toy
 
 from dml_bench import bench, dist, endings, recipes
 from dml_bench.errors import RecipeError, UnknownNameError
-from dml_bench.norms import GlobalNorm
+from dml_bench.norms import GlobalNorm, moments
 
 WORLD = 3
 
@@ -121,6 +121,19 @@ def test_a_world_without_a_place_to_meet_is_refused_in_one_line(monkeypatch):
     finally:
         dist.end()
     assert "\n" not in str(met.value)
+
+
+@pytest.mark.parametrize("shape", [(48, 8, 40, 40), (50, 8, 9, 9), (13, 8)])
+def test_the_moments_of_many_numbers_far_from_zero_are_those_of_float64(shape):
+    """Summed one by one in float32, as batch norm does it, they would be off by far more."""
+    draw = torch.Generator().manual_seed(0)
+    rows = 20 + torch.randn(shape, generator=draw)
+    if len(shape) == 4:
+        rows = rows.contiguous(memory_format=torch.channels_last)
+    wide = rows.double().transpose(0, 1).flatten(1)
+    mean, variance = moments(rows)
+    torch.testing.assert_close(mean.double(), wide.mean(1), rtol=1e-6, atol=0)
+    torch.testing.assert_close(variance.double(), wide.var(1, correction=0), rtol=2e-5, atol=0)
 
 
 def resolved(batch_norm):
