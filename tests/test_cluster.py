@@ -32,7 +32,7 @@ from dml_bench.jobs.job import AGAIN, Job
 from dml_bench.jobs.notes import Note, _born, is_alive
 from dml_bench.results import finished_runs
 from dml_bench.runner import Entry
-from dml_bench.types import Recipe, Split
+from dml_bench.types import Split
 
 pytest.importorskip("submitit", reason="needs the extra cluster")
 FIELDS = {"dataset": "shapes_unseen", "method": "random", "seed": 0}
@@ -305,10 +305,11 @@ def fetches(folder):
         (folder / "part").write_bytes(bytes(1 << 16))
 
 
+ANY_RECIPE = SimpleNamespace(as_dict=lambda **_: {})
 WRITES = {
     "a note or a result": lambda folder: atomic_write(folder / "a", bytes(1 << 16)),
     "a checkpoint": saves_a_state,
-    "weights": lambda folder: save_weights(folder, nn.Linear(256, 256), Recipe("a", "random")),
+    "weights": lambda folder: save_weights(folder, nn.Linear(256, 256), ANY_RECIPE),
     "a pack": packs,
     "an archive": fetches,
     "room that is asked for": lambda folder: be_room(folder, 1 << 16),
@@ -321,6 +322,7 @@ def test_what_a_full_disk_refuses_is_tried_again(job, tmp_path, what):
         leave(disk, 0)
         state, status = job(first=lambda: WRITES[what](disk))
         assert (state["state"], state["failures"], status) == ("waiting", 1, AGAIN), state
+        assert re.search("No space left on device|MB of free space", state["line"]), state
         (disk / "ballast").unlink()
         state, status = job(first=lambda: (disk / "made").touch())
     assert (state["state"], status) == ("done", 0)
