@@ -25,7 +25,7 @@ def _asked(work: Work, side: int, batch: int, steps: int, **shown: Any) -> tuple
     steps, batch = (4, 8) if work.small else (steps, batch)
     data = pictures.dataset((WARM + steps) * batch, side)
     said = {"method": "invaspread", "backbone": "conv4", "weights": "none", "batch": batch, **shown}
-    return recipes.resolve(said, data, device=work.device)
+    return recipes.resolve(said, data, device=work.device), data
 
 
 def _large(work: Work) -> tuple[Recipe, Dataset]:

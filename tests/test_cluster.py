@@ -170,7 +170,8 @@ def test_a_run_that_is_signalled_goes_on_and_ends_in_the_same_bits(
 def test_a_suite_in_processes_is_seen_left_alone_and_ended_from_another_terminal(
     place, tmp_path, one_thread, capfd, monkeypatch
 ):
-    waits = elsewhere(place, tmp_path, LONG + '[[run]]\nmethod = "random"\n')
+    endless = LONG.replace("80", "8000") + '[[run]]\nmethod = "random"\n'
+    waits = elsewhere(place, tmp_path, endless)
     monkeypatch.setenv("PATH", str(tmp_path))  # no Slurm is asked
     results = tmp_path / "results"
     words = ["run", str(tmp_path / "long.toml"), "--data-root", str(place / "data")]
