@@ -159,7 +159,7 @@ INSTEAD: Mapping[str, str] = {
     "search": "`--index ivf`, or more machines",
     "evaluate": "`--index ivf`, or more machines",
     "kmeans": "recall alone, or a sample of classes",
-    "ivf": "a part of the queries at a time, on more machines",
+    "ivf": "more machines: it divides by queries",
 }
 
 
