@@ -118,14 +118,13 @@ def batch_norm(
     if not training or dist.world() == 1:
         known = (running_mean, running_var, weight, bias, training, momentum, eps)
         return F.batch_norm(images, *known)
-    rows = images.float()
-    mean, variance = moments(rows.detach())
+    mean, variance = moments(images.detach())
     if running_mean is not None and running_var is not None:
-        n = dist.world() * rows.numel() // rows.shape[1]
+        n = dist.world() * images.numel() // images.shape[1]
         running_mean.lerp_(mean, momentum)
         running_var.lerp_(variance * n / (n - 1), momentum)
-    found: Tensor = _Normed.apply(rows, weight, bias, mean, variance, eps)
-    return found.to(images.dtype)
+    found: Tensor = _Normed.apply(images, weight, bias, mean, variance, eps)
+    return found
 
 
 def moments(rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -135,7 +134,10 @@ def moments(rows: Tensor) -> tuple[Tensor, Tensor]:
     where channels lie last; a few rows at a time, for it adds float32 one by one.
 
     Args:
-        rows: (M, channels, ...) float32, as many in each process.
+        rows: (M, channels, ...), as many in each process.
+
+    Returns:
+        Both float32, of float64 rows float64.
     """
     own = [_moments(some) for some in rows.chunk(math.gcd(len(rows), PARTS))]
     means, variances = dist.gather(torch.stack(own), dim=0).unbind(1)  # (parts, channels)
@@ -145,7 +147,9 @@ def moments(rows: Tensor) -> tuple[Tensor, Tensor]:
 
 def _moments(rows: Tensor) -> Tensor:
     """Return the (2, channels) mean and variance of some rows."""
-    return torch.stack(torch.ops.aten.batch_norm_update_stats(rows, None, None, 0.0))
+    kind = torch.promote_types(rows.dtype, torch.float32)  # of what is known, and so of the answer
+    known = torch.zeros(2, rows.shape[1], dtype=kind, device=rows.device)
+    return torch.stack(torch.ops.aten.batch_norm_update_stats(rows, *known, 0.0))
 
 
 class _Normed(torch.autograd.Function):
@@ -173,19 +177,14 @@ class _Normed(torch.autograd.Function):
         of a row is w / d (slope - mean of the slopes - x mean of the slopes times x).
         """
         rows, weight, mean, variance = held.saved_tensors
-        wanted = [False, True, True]
-        known = (weight, mean, variance, None, None, False, held.eps, wanted)
-        _, turned, summed = torch.ops.aten.native_batch_norm_backward(slopes[0], rows, *known)
+        known = (weight, mean, variance, None, None, False, held.eps, [True, True, True])
+        scaled, turned, summed = torch.ops.aten.native_batch_norm_backward(slopes[0], rows, *known)
         means = torch.stack([turned, summed])
         dist.add([means])
         means /= dist.world() * rows.numel() / rows.shape[1]
-        shape = (-1, *[1] * (rows.dim() - 2))
         over = (variance + held.eps).rsqrt()
-        scale = over if weight is None else over * weight
-        tilt = -scale * over * means[0]
-        level = -scale * means[1] - tilt * mean
-        found = torch.addcmul(level.view(shape), rows, tilt.view(shape))
-        found = torch.addcmul(found, slopes[0], scale.view(shape))
+        tilt, level = -means * (over if weight is None else over * weight)
+        found = scaled.add_(F.batch_norm(rows, mean, variance, tilt, level, eps=held.eps))
         asked = held.needs_input_grad[1:3]
         of_map = [
             slope if want else None for slope, want in zip((turned, summed), asked, strict=True)
