@@ -24,6 +24,7 @@ from dml_bench.halves import TAKES, Halves, able, depth
 from dml_bench.levels import Doubles, cosines
 from dml_bench.memory import ROOM
 from dml_bench.products import Products, longest, products, slack, threads
+from dml_bench.settling import in_order, wrongness
 from dml_bench.types import Floats, Ints
 
 MARGIN = 64  # candidates beyond those asked for
@@ -179,17 +180,8 @@ class Search:
         wide = query.astype(np.float64)
         scores: Doubles = (self._wide(near) @ wide[:, :, None])[:, :, 0]
         scores[(near == own[:, None]) | (near < 0)] = -np.inf
-        order = np.argsort(-scores, axis=1, kind="stable")
-        near = np.take_along_axis(near, order, axis=1)
-        scores = np.take_along_axis(scores, order, axis=1)
-        unsure = self._unsure(scores, wide, k)
-        if unsure.any():
-            asked, at = np.nonzero(unsure)
-            scores[asked, at] = self.exact(query[asked], near[asked, at])
-            for row in np.unique(asked):
-                again = np.lexsort((self._place(near[row]), -scores[row]))
-                near[row], scores[row] = near[row, again], scores[row, again]
-        return near[:, :k], scores[:, :k]
+        known = (wrongness(wide, self.longest), lambda at, rows: self.exact(query[at], rows))
+        return in_order(near, scores, k, *known, self._place)
 
     def _wide(self, near: Ints) -> Doubles:
         """Return the (Q, W, D) rows in float64, in memory that this thread takes again."""
@@ -214,25 +206,6 @@ class Search:
     def _place(self, rows: Ints) -> Ints:
         """Return where rows stand among those with equal scores."""
         return rows if self.places is None else self.places[rows]
-
-    def _unsure(self, scores: Doubles, query: Doubles, k: int) -> npt.NDArray[np.bool_]:
-        """Return which of the (Q, W) sorted sums a sum in another order could swap or round off.
-
-        Either sum is wrong by D 2^-53 times the lengths at most; see `products.slack`.
-        """
-        lengths = np.linalg.norm(query, axis=1, keepdims=True) * self.longest
-        wrong = 5 * (query.shape[1] + 2) * 2.0**-53 * lengths
-        unsure: npt.NDArray[np.bool_] = (scores - wrong).astype(np.float32) != (
-            scores + wrong
-        ).astype(np.float32)
-        unsure[:, k:] = False
-        with np.errstate(invalid="ignore"):  # those that are left out are level with nothing
-            level = scores[:, :k] - scores[:, 1 : k + 1] <= wrong  # short where k is all there is
-            beyond = scores[:, k - 1 : k] - scores <= wrong  # those that may yet be the k-th
-        unsure[:, : level.shape[1]] |= level
-        unsure[:, 1 : level.shape[1] + 1] |= level
-        unsure |= beyond & (scores > -np.inf) & (np.arange(scores.shape[1]) >= k)
-        return unsure
 
     def exact(self, query: Queries, rows: Ints) -> Doubles:
         """Return the (P,) inner products of (P, D) queries with (P,) rows.

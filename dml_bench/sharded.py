@@ -1,18 +1,21 @@
 """The search of `neighbours` by several processes: each looks at its own share of the gallery.
 
-Each finds the best of its share for every query; the best of all are among them. They are put in
-order by their scores in float64, summed as everywhere, and so are those of one process. Each orders
-what all have found for its part of the queries, so more processes need no more memory each.
+Each finds the best of its share for every query; the best of all are among them. Each puts what all
+have found in order for its part of the queries, so more processes need no more memory each: by the
+scores that were found, and by exact sums where those could decide otherwise, as one process does.
 """
+
+from functools import partial
 
 import numpy as np
 
 from dml_bench import dist
-from dml_bench.levels import Doubles, between
+from dml_bench.levels import LONGEST, Doubles, between
 from dml_bench.neighbours import by_id, check, searching_room, unanswered
 from dml_bench.progress import Bar
 from dml_bench.search import GATHER, Search
-from dml_bench.types import Embeddings, Ints, Ranking
+from dml_bench.settling import in_order, wrongness
+from dml_bench.types import Embeddings, Floats, Ints, Ranking
 
 EXCHANGED = 1 << 25  # bytes that a round takes: what is found, exchanged and put in order
 NEIGHBOUR = 96  # bytes that a neighbour takes in it
@@ -31,7 +34,7 @@ def rank(
     Args:
         query: Q embeddings.
         gallery: G embeddings; of the vectors only the rows of `dist.part` are searched here, and a
-            process may keep the others in a file that it never reads.
+            process may keep the others in a file: it reads those that an equal score asks for.
         k: neighbours to keep, 1 or more.
         device: where rough products are made, "cpu" or "cuda"; it changes no bit of the answer.
         memory: bytes that each process may use; it changes no bit of the answer.
@@ -55,14 +58,18 @@ def rank(
     with Bar("searching", len(query), delay=2.0) as bar:
         for start in range(0, len(query), step):
             asked = np.arange(start, min(start + step, len(query)))
-            found = _of_share(query, asked, search, share, k + 1)
-            near, exact = (np.concatenate(dist.exchange(each), axis=1) for each in found)
+            found = _of_share(query.vectors[asked], search, share, k + 1)
+            near, rough = (np.concatenate(dist.exchange(each), axis=1) for each in found)
             own = asked[dist.part(len(asked))]
             if alone:
-                exact[near == own[:, None]] = -np.inf
-            best = np.lexsort((places[near], -exact))[:, :k]
-            ids[own] = np.take_along_axis(near, best, axis=1)
-            scores[own] = np.take_along_axis(exact, best, axis=1)
+                rough[near == own[:, None]] = -np.inf
+            few = max(1, GATHER // near.shape[1])
+            for part in (slice(i, i + few) for i in range(0, len(own), few)):
+                who = own[part]
+                wrong = wrongness(query.vectors[who], LONGEST)
+                exact = partial(_exact, query.vectors, who, gallery.vectors)
+                best = in_order(near[part], rough[part], k, wrong, exact, places.__getitem__)
+                ids[who], scores[who] = best
             for answer in (ids, scores):
                 dist.complete(answer[start : start + step])
             bar.advance(len(asked))
@@ -82,14 +89,14 @@ def _round(k: int, gallery: int) -> tuple[int, int]:
     return queries * dist.world(), queries * each
 
 
-def _of_share(
-    query: Embeddings, asked: Ints, search: Search | None, share: slice, k: int
-) -> tuple[Ints, Doubles]:
-    """Return the (P, k) best of a share for some queries, their own image among them; or all."""
+def _of_share(asked: Floats, search: Search | None, share: slice, k: int) -> tuple[Ints, Doubles]:
+    """Return the (P, k) best of a share for (P, D) queries, their own image among them; or all."""
     if search is None:
         return np.empty((len(asked), 0), np.int64), np.empty((len(asked), 0))
-    near, _ = search.nearest(query.vectors[asked], min(k, len(search.rows)))
-    who = np.repeat(asked, near.shape[1])
-    exact = between(query.vectors, who, search.rows, near.ravel(), GATHER)
-    near += share.start
-    return near, exact.reshape(near.shape)
+    near, scores = search.nearest(asked, min(k, len(search.rows)))
+    return near + share.start, scores
+
+
+def _exact(query: Floats, who: Ints, gallery: Floats, asked: Ints, rows: Ints) -> Doubles:
+    """Return the sums of some of the queries `who` with rows of any share, read where they lie."""
+    return between(query, who[asked], gallery, rows, GATHER)

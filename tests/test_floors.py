@@ -38,7 +38,7 @@ FLOORS = [
         "options",
         "published",
     },
-    {"levels", "exhaustive", "halves"},
+    {"levels", "exhaustive", "halves", "settling"},
     {"search", "precision"},
     {
         "neighbours",
