@@ -18,12 +18,12 @@ import torch
 from torch import Tensor
 
 import dml_bench
-from benchmarks import evaluation, training
+from benchmarks import evaluation, tables, training
 from benchmarks.__main__ import HERE
 from benchmarks.cases import Work
 from dml_bench import augment, halves, search
 from dml_bench.atomic import atomic_write
-from dml_bench.environment import device_of
+from dml_bench.environment import device_of, environment
 
 ROWS = 15
 Row = tuple[str, float, int]  # what, seconds of its own, calls
@@ -120,11 +120,12 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--into", type=Path, default=HERE, help="the folder of the records")
     args = parser.parse_args(words)
     work = Work(args.small, args.device)
+    made = environment()
     text = "\n".join(
         [
             table("Training: two epochs of the case `train`", of_training(work)),
             table("Evaluation: the case `evaluate-128`", of_evaluation(work)),
-            f"torch {torch.__version__}, {torch.get_num_threads()} threads.\n",
+            f"Commit {tables.commit(made)}; {torch.get_num_threads()} threads; {tables.place(made)}\n",
         ]
     )
     print(text)

@@ -29,15 +29,16 @@ def page(kept: Iterable[Record]) -> str:
     """Return some records as tables in Markdown, one for each machine, which stands above it."""
     places: dict[str, list[Record]] = {}
     for record in kept:
-        places.setdefault(_place(record), []).append(record)
-    return "\n".join(f"{place}\n\n{_table(own)}" for place, own in places.items())
+        places.setdefault(place(record["environment"]), []).append(record)
+    return "\n".join(f"{where}\n\n{_table(own)}" for where, own in places.items())
 
 
 def summaries(kept: Mapping[str, Record]) -> list[dict[str, Any]]:
     """Return the same for a program: a row each, with its name and where it was made."""
     return [
-        {"name": name, **summary(record), "machine": _place(record), "commit": _commit(record)}
+        {"name": name, **summary(record), "machine": place(made), "commit": commit(made)}
         for name, record in kept.items()
+        for made in [record["environment"]]
     ]
 
 
@@ -61,7 +62,7 @@ def _row(record: Record) -> tuple[str, ...]:
         (f"{record['target']:g}" if record["target"] else "-") + within,
         both,
         f"{held['ours'] / held['peer']:.2f}{room}" if held else "-",
-        _commit(record),
+        commit(record["environment"]),
         f"{record['finished'][:10]}, {len(record['runs']['ours'])} pairs",
     )
 
@@ -70,13 +71,13 @@ def _pace(pace: float, unit: str) -> str:
     return f"{pace:,.4g} {unit}/s" if unit else f"{1 / pace:.3g} s"
 
 
-def _commit(record: Record) -> str:
-    made = record["environment"]
+def commit(made: Record) -> str:
+    """Return the commit of an environment, and whether it was changed."""
     return (made["commit"] or "unknown")[:7] + (" with changes" if made["dirty"] else "")
 
 
-def _place(record: Record) -> str:
-    made = record["environment"]
+def place(made: Record) -> str:
+    """Return the machine and the packages of an environment as a sentence."""
     flags = ", ".join(made["bf16_flags"]) or "no bf16"
     packages = ", ".join(f"{name} {made['packages'][name]}" for name in PACKAGES)
     where = f"{made['processor']} ({flags}), {made['cores']} cores, device {made['device']}"
