@@ -125,7 +125,8 @@ def main(words: Sequence[str] | None = None) -> int:
         [
             table("Training: two epochs of the case `train`", of_training(work)),
             table("Evaluation: the case `evaluate-128`", of_evaluation(work)),
-            f"Commit {tables.commit(made)}; {torch.get_num_threads()} threads; {tables.place(made)}\n",
+            f"Commit {tables.commit(made)}; {torch.get_num_threads()} threads;"
+            f" {tables.place(made)}\n",
         ]
     )
     print(text)
