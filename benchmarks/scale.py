@@ -119,8 +119,10 @@ def _keep(path: Path, new: Mapping[str, Any]) -> None:
 
 def draw(points: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Draw time and memory against the number of images."""
-    import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.ticker import StrMethodFormatter
+
+    from dml_bench.pages import figures
 
     figure = Figure(figsize=(9, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -134,12 +136,14 @@ def draw(points: Sequence[Mapping[str, Any]], path: Path) -> None:
     right.set(
         xscale="log", xlabel="images", ylabel="peak memory of the process (GB)", ylim=(0, None)
     )
+    for axis in (left.xaxis, left.yaxis, right.xaxis):
+        axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.suptitle(f"Evaluation of N vectors of {DIM} dimensions, --memory {points[0]['memory']}")
-    with mpl.rc_context({"svg.hashsalt": "scale"}):  # the same points, the same bytes
-        figure.savefig(path, metadata={"Date": None})
+    title = f"N vectors of {DIM} dimensions, --memory {points[0]['memory']}"
+    drawing = figures.Drawing("scale", title, title, figure)
+    atomic_write(path, figures.to_svg(drawing, "evaluation"))
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -6,7 +6,7 @@ them a query looks at, are chosen here; of what is found the scores and their or
 
 import numpy as np
 
-from dml_bench import dist
+from dml_bench import dist, exchange
 from dml_bench.errors import MetricError
 from dml_bench.neighbours import check, order_of, searching_room, unanswered
 from dml_bench.products import InvertedLists
@@ -75,7 +75,7 @@ def rank(
             nearly.nearest(query.vectors[rows], k, own, into=(ids[rows], scores[rows]))
             bar.advance((rows.stop - rows.start) * dist.world())
     for answer in (ids, scores):
-        dist.complete(answer, BLOCK)
+        exchange.complete(answer, BLOCK)
     truth = _nearest(query, exact, judged, k, alone)
     depths = sorted({1, min(10, k), k})
     recalls = {f"recall_of_exact@{n}": _shared(ids[judged, :n], truth[:, :n]) for n in depths}
@@ -99,7 +99,7 @@ def _nearest(query: Embeddings, search: Search, rows: Ints, k: int, alone: bool)
     """Return the (P, k) neighbours of some queries, of which each process finds a part."""
     own = rows[dist.part(len(rows))]
     found, _ = search.nearest(query.vectors[own], k, own if alone else None)
-    return dist.joined(found, len(rows))
+    return exchange.joined(found, len(rows))
 
 
 def _open(

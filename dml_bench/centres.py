@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from dml_bench import dist
+from dml_bench import dist, exchange
 from dml_bench.levels import Doubles
 from dml_bench.search import Search
 from dml_bench.types import Floats, Ints
@@ -131,7 +131,7 @@ class Nearest:
         rows = np.hstack([centres, half.astype(np.float32)])
         search = Search(rows, self.device, margin=2, room=self.left, lift=0.5)
         places, scores = (
-            dist.joined(found, len(asked))
+            exchange.joined(found, len(asked))
             for found in search.nearest(asked.part(dist.part(len(asked))), min(2, len(among)))
         )
         if len(among) == 1:

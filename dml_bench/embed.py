@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dml_bench import dist
+from dml_bench import dist, exchange
 from dml_bench.crops import centre_crop
 from dml_bench.data.pack import Pixels
 from dml_bench.devices import on
@@ -50,7 +50,7 @@ def embed(
             bar.advance(len(images) * dist.world())
         own = torch.cat(parts).cpu().numpy()
     model.train(training)
-    return dist.joined(own, len(pixels), STEP)
+    return exchange.joined(own, len(pixels), STEP)
 
 
 def _centres(pixels: Pixels, crop: int, device: torch.device) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dml_bench import checkpoint, dist
+from dml_bench import checkpoint, dist, exchange
 from dml_bench.data.batches import Batches
 from dml_bench.embed import embed
 from dml_bench.errors import RunError, Stopped
@@ -109,7 +109,7 @@ class Training:
         if self.step == 0:
             torch.manual_seed(self.recipe.seed * 100_003 + self.epoch)
             self.method.begin_epoch(self.epoch, self.recipe.seed, Network(self._seen))
-            dist.follow(self.method.state_dict().values())
+            exchange.follow(self.method.state_dict().values())
             for weight in self.method.remade():
                 self.optimiser.state.pop(weight, None)
         self.model.train()
@@ -152,11 +152,11 @@ class Training:
         loss = self.method.loss(vectors, batch)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        dist.add(_slopes(self.model))  # of the own rows
-        dist.follow(_slopes(self.method))  # of all rows, in each process
+        exchange.add(_slopes(self.model))  # of the own rows
+        exchange.follow(_slopes(self.method))  # of all rows, in each process
         self.optimiser.step()
         if self.local:  # one process's running statistics for all
-            dist.follow(self.model.buffers())
+            exchange.follow(self.model.buffers())
         if self.teacher:
             self.teacher.follow(self.model)
         self.method.after_step(vectors.detach(), batch)

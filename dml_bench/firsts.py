@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from dml_bench import dist
+from dml_bench import dist, exchange
 from dml_bench.levels import BLOCK, LONGEST, NUMBER, Counting, Doubles, between
 from dml_bench.memory import ROOM
 from dml_bench.neighbours import most, order_of
@@ -54,7 +54,7 @@ def firsts(
     mine = _counted(
         query, gallery, asked[dist.part(len(asked))], ranking.leave_one_out, device, room
     )
-    answers = dist.joined(mine, len(asked))
+    answers = exchange.joined(mine, len(asked))
     for whole, answer in zip(vars(found).values(), answers.T, strict=True):
         whole[asked] = answer
     return found

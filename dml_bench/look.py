@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dml_bench import dist
+from dml_bench import dist, exchange
 from dml_bench.methods.base import BaseMethod
 from dml_bench.models import Model
 from dml_bench.norms import GlobalNorm, parts
@@ -54,7 +54,7 @@ class Look:
             more["features"] = features.float().view(*shape, -1)
         if self.method.uses_images:
             more["images"] = batch.images
-        whole = {name: dist.gather(found, dim=1) for name, found in more.items()}
+        whole = {name: exchange.gather(found, dim=1) for name, found in more.items()}
         if dist.world() > 1:  # nobody takes a part of them for all
             whole = {"images": batch.images[:, :0], **whole}
-        return dist.gather(vectors.float().view(*shape, -1), dim=1), replace(batch, **whole)
+        return exchange.gather(vectors.float().view(*shape, -1), dim=1), replace(batch, **whole)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from dml_bench import dist
+from dml_bench import dist, exchange
 from dml_bench.errors import RecipeError
 
 PARTS = 16  # of a process's rows, summed each for itself
@@ -140,7 +140,7 @@ def moments(rows: Tensor) -> tuple[Tensor, Tensor]:
         Both float32, of float64 rows float64.
     """
     own = [_moments(some) for some in rows.chunk(math.gcd(len(rows), PARTS))]
-    means, variances = dist.gather(torch.stack(own), dim=0).unbind(1)  # (parts, channels)
+    means, variances = exchange.gather(torch.stack(own), dim=0).unbind(1)  # (parts, channels)
     mean = means.mean(0)
     return mean, (variances + (means - mean).square()).mean(0)
 
@@ -180,7 +180,7 @@ class _Normed(torch.autograd.Function):
         known = (weight, mean, variance, None, None, False, held.eps, [True, True, True])
         scaled, turned, summed = torch.ops.aten.native_batch_norm_backward(slopes[0], rows, *known)
         means = torch.stack([turned, summed])
-        dist.add([means])
+        exchange.add([means])
         means /= dist.world() * rows.numel() / rows.shape[1]
         over = (variance + held.eps).rsqrt()
         tilt, level = -means * (over if weight is None else over * weight)

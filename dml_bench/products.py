@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from dml_bench import dist
+from dml_bench import dist, exchange
 from dml_bench.types import Floats, Ints
 
 Doubles = npt.NDArray[np.float64]
@@ -230,7 +230,7 @@ class InvertedLists:
         blocks = [slice(i, min(i + step, len(rows))) for i in range(0, len(rows), step)]
         for block in blocks[dist.part(len(blocks))]:
             homes[block] = self.middle.search(_together(rows[block]), 1)[1][:, 0]
-        dist.complete(homes, step)
+        exchange.complete(homes, step)
         for block in blocks:
             some = _together(rows[block])
             self.index.add_core(len(some), swig_ptr(some), None, swig_ptr(homes[block]))

@@ -23,7 +23,7 @@ def in_order(
     """Return the (Q, k) best of (Q, W) candidates, in the order of (exact score, place).
 
     Args:
-        near: (Q, W) rows, of which any sequence may be equally good.
+        near: (Q, W) rows, in any order.
         scores: (Q, W) float64 sums in whatever order; -inf for what is left out.
         k: at most W.
         wrong: (Q, 1) what such sums can differ by, from `wrongness`.

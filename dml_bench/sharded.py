@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from dml_bench import dist
+from dml_bench import dist, exchange
 from dml_bench.levels import LONGEST, Doubles, between
 from dml_bench.neighbours import by_id, check, searching_room, unanswered
 from dml_bench.progress import Bar
@@ -59,7 +59,7 @@ def rank(
         for start in range(0, len(query), step):
             asked = np.arange(start, min(start + step, len(query)))
             found = _of_share(query.vectors[asked], search, share, k + 1)
-            near, rough = (np.concatenate(dist.exchange(each), axis=1) for each in found)
+            near, rough = (np.concatenate(exchange.collected(each), axis=1) for each in found)
             own = asked[dist.part(len(asked))]
             if alone:
                 rough[near == own[:, None]] = -np.inf
@@ -71,7 +71,7 @@ def rank(
                 best = in_order(near[part], rough[part], k, wrong, exact, places.__getitem__)
                 ids[who], scores[who] = best
             for answer in (ids, scores):
-                dist.complete(answer[start : start + step])
+                exchange.complete(answer[start : start + step])
             bar.advance(len(asked))
     return Ranking(ids, scores, query.labels, gallery.labels, alone)
 

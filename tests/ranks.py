@@ -19,7 +19,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from toys import SMALL, toy
 
-from dml_bench import augment, bench, dist, endings, recipes
+from dml_bench import augment, bench, dist, endings, exchange, recipes
 from dml_bench.embed import embed
 from dml_bench.engine import Training
 from dml_bench.errors import BenchError, RecipeError, RunError
@@ -125,18 +125,18 @@ def exchanges(_jobs):
     """What each way to exchange something gives in this process."""
     own = dist.rank()
     rows = torch.full((2, 3), own + 1.0, requires_grad=True)
-    (dist.gather(rows, dim=1) ** 2).sum().backward()
+    (exchange.gather(rows, dim=1) ** 2).sum().backward()
     summed, led = torch.tensor([[own + 1], [1]]), [torch.full((2,), own + 0.5), torch.tensor([own])]
-    dist.add([summed])
-    dist.follow(led)
+    exchange.add([summed])
+    exchange.follow(led)
     return {
         "part": dist.part(7),
-        "gathered": dist.gather(torch.full((1, 2), own), dim=0),
+        "gathered": exchange.gather(torch.full((1, 2), own), dim=0),
         "slopes": rows.grad,
         "summed": summed,
         "led": led,
-        "joined": [dist.joined(whole(step)[dist.part(7, step)], 7, step) for step in (1, 4)],
-        "exchanged": dist.exchange(wide(own)),
+        "joined": [exchange.joined(whole(step)[dist.part(7, step)], 7, step) for step in (1, 4)],
+        "exchanged": exchange.collected(wide(own)),
         "completed": [completed(own, step) for step in (1, 4)],
         "first": dist.first(lambda: f"of {own}"),
         "errors": [_error(RecipeError("no such batch")), _error(KeyError("a"))],
@@ -160,7 +160,7 @@ def completed(rank, step):
     """Rows of which each process knew its part."""
     rows = np.full((7, 2), -1)
     rows[dist.part(7, step)] = rank
-    dist.complete(rows, step)
+    exchange.complete(rows, step)
     return rows[:, 0].tolist()
 
 
@@ -186,9 +186,9 @@ def normed(kind, rows):
         found = layer(seen)
         (found * weights[rows]).sum().backward()
     slopes = [layer.weight.grad, layer.bias.grad]
-    dist.add(slopes)
+    exchange.add(slopes)
     state = [value for value in layer.state_dict().values() if value.is_floating_point()]
-    return [dist.gather(found.detach(), 0), dist.gather(seen.grad, 0), *slopes, *state]
+    return [exchange.gather(found.detach(), 0), exchange.gather(seen.grad, 0), *slopes, *state]
 
 
 def embedded():

@@ -29,7 +29,8 @@ from dml_bench.data.pack import pack
 from dml_bench.errors import RecipeError, RunError, StoreError
 from dml_bench.jobs.executors import Local
 from dml_bench.jobs.job import AGAIN, Job
-from dml_bench.jobs.notes import Note, _born, is_alive
+from dml_bench.jobs.notes import Note
+from dml_bench.jobs.processes import born, is_alive
 from dml_bench.results import finished_runs
 from dml_bench.runner import Entry
 from dml_bench.types import Split
@@ -198,7 +199,7 @@ def test_a_suite_in_processes_is_seen_left_alone_and_ended_from_another_terminal
 
 def said_of(pid):
     """What a note says of a process that began now."""
-    return {"host": socket.gethostname(), "pid": pid, "born": _born(pid)}
+    return {"host": socket.gethostname(), "pid": pid, "born": born(pid)}
 
 
 class Asleep:
@@ -539,6 +540,20 @@ def other_call(command, slurm, tmp_path, monkeypatch):
     process.wait()
 
 
+def test_a_last_word_that_is_said_while_it_is_looked_at_counts(tmp_path, monkeypatch):
+    """A process that is seen to be gone had said its last word before."""
+    note = Note(tmp_path, "a")
+    note.hand_over("a run", "local", "local-1", tmp_path / "log")
+    note.write("running")
+
+    def ends(_said):
+        note.write("done", key="a-key")
+        return False
+
+    monkeypatch.setattr("dml_bench.jobs.notes.is_alive", ends)
+    assert note.known().standing("a run", {}).state == "done"
+
+
 @pytest.mark.parametrize("executor", ["local", "slurm"])
 def test_runs_of_another_call_are_left_to_it(command, slurm, other_call, executor, capfd):
     process = other_call()
@@ -554,7 +569,7 @@ def test_a_waiting_run_is_told_from_one_whose_waiter_is_gone(command, other_call
     assert command("--status") == 0
     assert {state for state, *_ in standings(capfd).values()} == {"waiting"}
     process.kill()  # not yet waited for: it still has its number
-    wait_for(lambda: _born(process.pid) == "ended")
+    wait_for(lambda: born(process.pid) == "ended")
     assert command("--status") == 0
     assert {state for state, *_ in standings(capfd).values()} == {"failed"}
 

@@ -15,6 +15,7 @@ from benchmarks.cost import (
     first_too_much,
     fit,
 )
+from benchmarks.scale import draw
 from benchmarks.scale_page import PAGE, POINTS, ROOT, numbers, pace, points, renewed, size, span
 from dml_bench import memory, neighbours
 from dml_bench.data.addresses import Place
@@ -182,6 +183,13 @@ def test_a_page_of_measured_points_shows_each_work():
     assert "Measured with `--memory 4GB` on some processor (no bf16):" in found
     exact = np.dot(RATES["search"], GROWTH["search"](10**9, 128))
     assert span(exact) in found
+
+
+def test_the_plot_of_the_page_is_that_of_the_kept_points(tmp_path):
+    draw(points(POINTS), tmp_path / "scale.svg")
+    kept = PAGE.with_name("scale.svg").read_text(encoding="utf-8")
+    assert (tmp_path / "scale.svg").read_text(encoding="utf-8") == kept, "benchmarks.scale --plot"
+    assert "$" not in kept
 
 
 def test_the_page_is_what_the_command_writes():

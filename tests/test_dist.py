@@ -8,7 +8,7 @@ from torch import nn
 from torchruns import noted
 from toys import SMALL, toy
 
-from dml_bench import bench, dist, endings, recipes
+from dml_bench import bench, dist, endings, exchange, recipes
 from dml_bench.errors import RecipeError, UnknownNameError
 from dml_bench.norms import GlobalNorm, moments
 
@@ -92,10 +92,10 @@ def test_processes_know_whether_all_came(found):
 
 def test_one_process_gets_its_own_and_counts_as_usual():
     rows = torch.ones(2, 3)
-    assert dist.gather(rows, 1) is rows
+    assert exchange.gather(rows, 1) is rows
     own = rows.numpy()
-    assert dist.joined(own, 2) is own
-    assert dist.exchange(own)[0] is own
+    assert exchange.joined(own, 2) is own
+    assert exchange.collected(own)[0] is own
     assert dist.part(5) == slice(0, 5)
     assert dist.first(lambda: rows) is rows
     assert (dist.rank(), dist.world(), dist.leader()) == (0, 1, True)

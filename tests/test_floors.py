@@ -12,6 +12,7 @@ FLOORS = [
     {"errors", "text"},
     {"plugins", "meeting"},
     {"dist"},
+    {"exchange"},
     {
         "types",
         "registry",
@@ -24,6 +25,7 @@ FLOORS = [
         "progress",
         "signals",
         "jobs/slurm",
+        "jobs/processes",
         "weights",
     },
     {
@@ -33,6 +35,7 @@ FLOORS = [
         "mapping",
         "statistics",
         "selection",
+        "jobs/standing",
         "comparisons/explanation",
         "parsing",
         "options",
@@ -128,7 +131,7 @@ FLOORS = [
 ]
 HOMES = {
     "faiss": {"products"},
-    "torch.distributed": {"dist"},
+    "torch.distributed": {"dist", "exchange"},
     "torch.utils.tensorboard": {"loggers"},
     "matplotlib": {"pages/figures", "pages/plots", "pages/costs", "data/glyphs"},
     "argcomplete": {"completion"},

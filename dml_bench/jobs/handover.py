@@ -13,7 +13,8 @@ from dml_bench.errors import BenchError
 from dml_bench.jobs import slurm
 from dml_bench.jobs.executors import Executor
 from dml_bench.jobs.job import Job
-from dml_bench.jobs.notes import Note, Standing, name_of
+from dml_bench.jobs.notes import Note, name_of
+from dml_bench.jobs.standing import Known, Standing
 from dml_bench.locks import alone
 from dml_bench.progress import Bar
 from dml_bench.results import read_result
@@ -88,7 +89,7 @@ class Work:
         return Note(self.place.results.absolute(), name)
 
     def notes(self) -> list[Note]:
-        """Return what is known of each entry."""
+        """Return the notes of each entry."""
         return [self.note(entry) for entry in self.entries]
 
     def submit(self, executor: Executor) -> int:
@@ -119,11 +120,11 @@ class Work:
 
     def _refuse_if_made(self, missing: Sequence[Entry], executor: Executor) -> None:
         """Leave runs to whom they were handed before: another executor, or another call's."""
-        notes = [self.note(entry) for entry in missing]
-        queue = {} if executor.name == "slurm" else queue_for(notes)  # it does not hold these
+        known = [self.note(entry).known() for entry in missing]
+        queue = {} if executor.name == "slurm" else queue_for(known)  # it does not hold these
         if queue is None:
             raise slurm.silent(f"--executor {executor.name}")
-        made = [n for n in notes if n.standing(n.name, queue).state in ("waiting", "running")]
+        made = [each for each in known if each.standing("", queue).state in ("waiting", "running")]
         if made:
             raise BenchError(
                 f"--executor {executor.name}: expected runs that nobody makes, found"
@@ -159,7 +160,7 @@ class Work:
         if key := self.key_of(entry):
             job = str(self.note(entry).submitted.get("job", ""))
             return Standing(entry.seeded, "done", job=job, key=key)
-        found = self.note(entry).standing(entry.seeded, queue)
+        found = self.note(entry).known().standing(entry.seeded, queue)
         if found.state == "done":  # and its result was deleted since
             return Standing(entry.seeded, "missing")
         return found
@@ -224,9 +225,9 @@ def _counts(now: list[Standing]) -> str:
     return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
 
 
-def queue_for(notes: Iterable[Note]) -> slurm.Queue | None:
+def queue_for(runs: Iterable[Known]) -> slurm.Queue | None:
     """Return Slurm's queue, asked if one of the runs may be in it; None: it does not answer."""
-    return slurm.queued() if any(note.in_slurm for note in notes) else {}
+    return slurm.queued() if any(known.in_slurm for known in runs) else {}
 
 
 def _device_here(device: str) -> str:

@@ -15,7 +15,8 @@ from dml_bench.errors import BenchError, RecipeError
 from dml_bench.jobs import allocation, slurm
 from dml_bench.jobs.executors import EXECUTORS, Executor, Local, Slurm
 from dml_bench.jobs.handover import Place, Work, queue_for
-from dml_bench.jobs.notes import Standing, all_notes
+from dml_bench.jobs.notes import all_notes
+from dml_bench.jobs.standing import Standing
 from dml_bench.loggers import logger_of
 from dml_bench.registry import unknown
 from dml_bench.runner import Failure
@@ -149,13 +150,14 @@ def _show(args: argparse.Namespace) -> int:
     """Print where each run of the suites stands; of all that were handed over, if none is named."""
     asked = [Work(suite, said(args, {}), _place(args), say) for suite in _suites(args)]
     if asked:
-        queue = queue_for([note for work in asked for note in work.notes()])
+        queue = queue_for([note.known() for work in asked for note in work.notes()])
         found = [each for work in asked for each in work.standings(queue)]
         found += [Standing(f.line, "failed") for work in asked for f in work.failed]
     else:
         notes = [*all_notes(args.results)]
-        queue = queue_for(notes)
-        found = [note.standing(note.submitted.get("run", note.name), queue) for note in notes]
+        queue = queue_for([note.known() for note in notes])
+        known = [(note.name, note.known()) for note in notes]  # after the queue was asked
+        found = [each.standing(each.handed.get("run", name), queue) for name, each in known]
     rows = [[each.run, each.state, each.job, each.why] for each in found]
     typeset.show(typeset.Grid(["run", "state", "job", "why"], rows), Console(), "runs")
     return 0
@@ -165,19 +167,20 @@ def _cancel(args: argparse.Namespace) -> int:
     """End the jobs of the suites that wait or run: Slurm's, and the processes of this machine."""
     work = [Work(suite, said(args, {}), _place(args), say) for suite in _suites(args)]
     notes = {str(note.submitted.get("job", "")): note for each in work for note in each.notes()}
-    queue = queue_for(notes.values())
+    known = {job: note.known() for job, note in notes.items()}
+    queue = queue_for(known.values())
     if queue is None:
         slurm.require("--cancel")
         raise slurm.silent("--cancel")
     if jobs := [job for job in notes if job in queue]:
         slurm.cancel(jobs)
-    makers = {job: pids for job, note in notes.items() if (pids := note.processes)}
+    makers = {job: pids for job, each in known.items() if (pids := each.processes)}
     _end(set().union(*makers.values()))
     ended = [*jobs, *makers]
     for job in ended:
         notes[job].withdraw()
     say(f"{len(ended)} jobs cancelled" + (f": {', '.join(ended)}" if ended else ""))
-    if beyond := [note.maker for note in notes.values() if note.out_of_sight]:
+    if beyond := [each.maker for each in known.values() if each.out_of_sight]:
         raise BenchError(
             f"--cancel: expected jobs of Slurm or of this machine, found {len(beyond)} with"
             f" {beyond[0]}; call this there"

@@ -196,7 +196,7 @@ START = Question(
     " of batch norm alone do it, so here they are frozen.",
 )
 PRECISION = Question(
-    "What is saved by bfloat16, and what it costs",
+    "What bfloat16 costs",
     (
         Claim(
             "In bfloat16 the released recipe reaches what it reaches in float32",
@@ -205,7 +205,6 @@ PRECISION = Question(
             ALIKE,
         ),
     ),
-    "Weights, their averages and the loss are float32 either way; only the network's products are"
-    " rounded (`tests/test_models.py`).",
+    "The vectors, and so the loss, are float32 either way (`tests/test_models.py`).",
 )
 QUESTIONS = (AUGMENTATIONS, NEGATIVES, FORMS, SPEED, LABELS, START, PRECISION)
