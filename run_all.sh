@@ -17,7 +17,8 @@
 #     ledger-cifar         the same on a tenth of CIFAR-10, two epochs, three seeds      cifar10_jpeg
 #     ledger-curves        who learns faster: InvaSpread, NCE, Exemplar by epoch         cifar10_jpeg; hours
 #     ledger-start         when does it help: batch norm, head, rate, labels, start      cub100_crops
-#     ledger-better        the project's own recipe against the released one             cifar10_jpeg, cub100_crops
+#     ledger-crops         birds and cars: the main methods, two more seeds              cub100_crops, cars196_crops; hours
+#     ledger-better        the project's own recipe against the released one             all three of those; hours
 #     ablations            InvaSpread with one thing changed, at the paper's size        cifar10, cub200; an accelerator
 #     curves               weighted kNN by epoch: InvaSpread, NCE, Exemplar              cifar10; an accelerator
 #     foundation           frozen DINOv2, DINOv3 and CLIP: birds, cars, products         their weights; an accelerator

@@ -11,7 +11,7 @@ ResNet50 is asked as the paper asks it, and a ViT, which reads one size only, as
 Without weights a backbone brings no sizes, but for foundation models: those are sizes by name.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from dml_bench import augment, models, norms
 from dml_bench.contradictions import refuse_contradictions, refuse_monitor
 from dml_bench.data.order import order_of, refuse_order
 from dml_bench.data.share import as_trained
+from dml_bench.defaults import DATASETS, PAPERS, usual
 from dml_bench.errors import RecipeError
 from dml_bench.fields import as_kind, checked, follows, merge, parse
 from dml_bench.methods import METHODS
@@ -31,76 +32,6 @@ from dml_bench.registry import unknown
 from dml_bench.types import Dataset, Recipe
 
 __all__ = ["merge", "parse", "resolve"]
-
-COMMON: Mapping[str, Any] = {
-    "head": "linear",
-    "dim": 128,
-    "fit": "squash",
-    "per_class": 0,
-    "optimiser": "sgd",
-    "momentum": 0.9,
-    "weight_decay": 5e-4,
-    "precision": "auto",
-    "monitor": "none",
-    "seed": 0,
-    "validation": 0.0,
-    "share": 1.0,
-    "batch_norm": "train",
-    "trained": "all",
-    "order": "shuffle",
-    "options": {},
-}
-PROTOCOLS: Mapping[str, Mapping[str, Any]] = {
-    # Ye et al. (CVPR 2019), sections 4.1 and 4.2; the augmentation from the released code
-    "seen": {
-        "backbone": "resnet18_cifar",
-        "weights": "none",
-        "resize": 0,
-        "augmentation": "R+C+G+F",
-        "batch": 128,
-        "epochs": 200,
-        "lr": 0.03,
-        "schedule": "paper-seen",
-    },
-    "unseen": {
-        "backbone": "googlenet",
-        "weights": "imagenet",
-        "resize": 256,
-        "crop": 227,
-        "augmentation": "crop+F",
-        "batch": 64,
-        "epochs": 60,
-        "lr": 0.001,
-        "schedule": "code-unseen",
-    },
-}
-PAPERS: Mapping[str, Sequence[str]] = {
-    "seen": ("resnet18_cifar",),
-    # Ye et al. (CVPR 2019), Tables 3 to 6, but ResNet50 (its usual stand-in) and EfficientNet-Lite0
-    # (the one whose weights need no network), which the suites ask at the same sizes
-    "unseen": ("googlenet", "resnet18", "resnet50", "efficientnet_lite0"),
-}
-"""The backbones that are shown the sizes of a protocol; all others those of their weights."""
-SMALL: Mapping[str, Any] = {  # letters: no flip, no colour; minutes on two cores
-    "backbone": "conv4",
-    "weights": "none",
-    "resize": 0,
-    "crop": 0,
-    "augmentation": "affine",
-    "batch": 128,
-    "epochs": 6,
-    "lr": 0.03,
-    "schedule": "cosine",
-    "precision": "fp32",
-}
-TINY: Mapping[str, Any] = {  # unseen classes at 32 x 32: the paper's recipe for that size
-    **PROTOCOLS["seen"],
-    "crop": 0,
-}
-OMNIGLOT = "b1b5913245791738"  # its protocol's fingerprint
-DATASETS: Mapping[str, Mapping[str, Any]] = {"glyphs": SMALL, OMNIGLOT: SMALL, "cifar100": TINY}
-"""What a dataset needs: a built-in one by its name, a folder (which has any) by its images."""
-OPTIMISATION = ("optimiser", "lr", "momentum", "weight_decay")
 
 
 def resolve(said: Mapping[str, Any], dataset: Dataset, *, device: str = "cpu") -> Recipe:
@@ -129,13 +60,12 @@ def resolve(said: Mapping[str, Any], dataset: Dataset, *, device: str = "cpu") -
         raise RecipeError(f"expected a method, found none; there is {', '.join(METHODS)}")
     method: type[BaseMethod] = METHODS[said["method"]].Method
     special = DATASETS.get(dataset.name) or DATASETS.get(dataset.fingerprint, {})
-    fixed = method.defaults if method.supervision == "none" else _optimisation(method)
-    usual = {**COMMON, **PROTOCOLS[dataset.protocol], **method.defaults, **special, **fixed}
-    chosen = {**usual, **said}
+    unsaid = usual(said["method"], dataset.protocol, special)
+    chosen = {**unsaid, **said}
     if is_plugin(chosen["backbone"]):  # it comes with what weights it has
-        chosen["weights"] = usual["weights"] = said.get("weights", "none")
+        chosen["weights"] = unsaid["weights"] = said.get("weights", "none")
     shown = _shown(chosen["backbone"], chosen["weights"], dataset.protocol)
-    values = {**usual, **shown, **said}
+    values = {**unsaid, **shown, **said}
     values["dataset"] = said.get("dataset", dataset.name)
     values["options"] = options(method, values["options"])
     _fill(values, dataset, device)
@@ -150,12 +80,6 @@ def resolve(said: Mapping[str, Any], dataset: Dataset, *, device: str = "cpu") -
             f" without one in {recipe.dataset}; take a dataset that has them"
         )
     return recipe
-
-
-def _optimisation(method: type[BaseMethod]) -> Mapping[str, Any]:
-    """Return the optimiser that a method brings, and what is tuned to it."""
-    brought = method.defaults if "optimiser" in method.defaults else {}
-    return {name: brought[name] for name in OPTIMISATION if name in brought}
 
 
 def _shown(backbone: str, weights: str, protocol: str) -> Mapping[str, Any]:

@@ -7,26 +7,27 @@ from pathlib import Path
 import pytest
 
 from dml_bench.cli import main
-from dml_bench.ledger import account, budgeted, printed, reckonings
-from dml_bench.ledger.budgets import BUDGET, EVERY, matched, said, switches
-from dml_bench.ledger.questions import PLAIN, QUESTIONS, Claim
-from dml_bench.ledger.sentences import anchor, difference
-from dml_bench.ledger.verdicts import (
-    ABSENT,
-    ALIKE,
-    FAILS,
-    HOLDS,
-    LESS,
-    MORE,
-    OPEN,
-    judged,
-    line,
-    overall,
+from dml_bench.ledger import account, answers, budgeted, naming, printed, reckonings
+from dml_bench.ledger.budgets import (
+    BUDGET,
+    EVERY,
+    VIEWS,
+    Where,
+    budget,
+    gathered,
+    matched,
+    setting,
+    views,
 )
+from dml_bench.ledger.naming import switches
+from dml_bench.ledger.questions import ALIKE, LESS, MORE, PLAIN, QUESTIONS, Claim
+from dml_bench.ledger.sentences import anchor, difference
+from dml_bench.ledger.verdicts import FAILS, HOLDS, OPEN, counted, judged, line, told
+from dml_bench.methods import METHODS
 from dml_bench.pages import page
+from dml_bench.published import FILE, read_published
 from dml_bench.results import read_records
-from dml_bench.rows import groups as grouped
-from dml_bench.suites import load, names
+from dml_bench.suites import load
 from dml_bench.types import Recipe, RunResult
 
 ROOT = Path(__file__).parents[1]
@@ -105,8 +106,19 @@ def seeds(values, **said):
 
 def answer(title, results, folder="published"):
     """The short answers and the lines of a section."""
-    sections = account.answers(grouped(results), folder)
-    return next((short, lines) for name, short, lines in sections if name == title)
+    sections = answers.answers(gathered(results), folder)
+    return next((list(one.short), list(one.lines)) for one in sections if one.title == title)
+
+
+def beside(a, b):
+    """Two recipes beside each other, somewhere."""
+    return line(a, b, ("recall@1", reckonings.of_result), where=Where("glyphs", "conv4", "1 epoch"))
+
+
+def of(title, text, results):
+    """The comparisons of a claim."""
+    [claim] = [c for q in QUESTIONS if q.title == title for c in q.claims if c.text == text]
+    return reckonings.of_claim(claim, gathered(results))
 
 
 # The rules
@@ -126,6 +138,8 @@ def answer(title, results, folder="published"):
         (0.006, 0.003, ALIKE, HOLDS),
         (0.02, 0.005, ALIKE, FAILS),
         (-0.02, 0.005, ALIKE, FAILS),
+        (0.009, 0.007, ALIKE, OPEN),  # above zero, and yet perhaps within a point
+        (-0.02, 0.015, ALIKE, OPEN),
         (0.0, 0.5, ALIKE, OPEN),
     ],
 )
@@ -135,7 +149,7 @@ def test_an_interval_decides_a_claim_or_does_not(apart, half, expected, word):
 
 def test_a_difference_is_paired_by_seed_with_students_interval():
     a, b = seeds([0.60, 0.62, 0.64]), seeds([0.50, 0.53, 0.53], augmentation="none")
-    found = line(a, list(reversed(b)), "recall@1", reckonings.of_result, MORE)
+    found = beside(a, list(reversed(b)))
     assert found.difference == pytest.approx(0.10)
     assert found.half == pytest.approx(4.302653 * 0.01 / 3**0.5, rel=1e-5)  # t of 2 degrees
     assert found.values == pytest.approx((0.62, 0.52))
@@ -145,34 +159,48 @@ def test_a_difference_is_paired_by_seed_with_students_interval():
 def test_only_seeds_that_both_have_are_compared():
     a = [run(0.6, seed=0), run(0.9, seed=1)]
     b = [run(0.5, seed=1, augmentation="none"), run(0.1, seed=2, augmentation="none")]
-    found = line(a, b, "recall@1", reckonings.of_result, MORE)
+    found = beside(a, b)
     assert (found.difference, found.half, found.verdict) == (pytest.approx(0.4), None, OPEN)
-    assert line(a[:1], b, "recall@1", reckonings.of_result, MORE) is None
+    assert beside(a[:1], b) is None
 
 
 def test_what_no_seed_moves_stands_beside_every_seed():
     start = [run(0.55, method="init", head="none", epochs=0, **_weights())]
     trained = seeds([0.6, 0.6, 0.6], head="none", **_weights())
-    assert line(trained, start, "recall@1", reckonings.of_result, MORE).half == 0
+    assert beside(trained, start).half == 0
 
 
 def _weights():
     return {"backbone": "efficientnet_lite0", "weights": "imagenet"}
 
 
-def test_what_comparisons_say_together():
-    holds, fails, undecided = (
-        line(seeds([a] * 2), seeds([0.5, b], augmentation="none"), "", reckonings.of_result, MORE)
-        for a, b in ((0.6, 0.5), (0.4, 0.5), (0.5, 0.6))
+HERE, THERE = Where("glyphs", "conv4", "6 epochs"), Where("birds", "efficientnet", "1 epoch")
+
+
+def verdict(a, b, where):
+    found = beside(seeds(a), seeds(b, augmentation="none"))
+    return replace(found, where=where)
+
+
+def test_each_verdict_says_where():
+    holds, fails = verdict([0.6, 0.6], [0.5, 0.5], HERE), verdict([0.4, 0.4], [0.5, 0.5], THERE)
+    assert (holds.verdict, fails.verdict) == (HOLDS, FAILS)
+    assert told([]) == counted([]) == "**not run yet**"
+    assert told([holds, fails]) == (
+        "**holds** on glyphs, 6 epochs. **does not hold** on birds, 1 epoch"
     )
-    assert [one.verdict for one in (holds, fails, undecided)] == [HOLDS, FAILS, OPEN]
-    assert overall([]) == ABSENT
-    assert overall([holds]) == HOLDS
-    assert overall([holds, holds]) == "holds in all 2"
-    assert overall([fails, undecided]) == "does not hold in 1 of 2, not decided in 1"
-    assert (
-        overall([holds, holds, fails, undecided])
-        == "holds in 2 of 4, does not hold in 1, not decided in 1"
+    half = replace(holds, where=replace(HERE, precision="bf16"))
+    assert "**holds** on glyphs, conv4, 6 epochs; on glyphs, conv4, 6 epochs, bf16" in told(
+        [holds, half]
+    )
+
+
+def test_recipes_are_counted_place_by_place():
+    holds, fails = verdict([0.6, 0.6], [0.5, 0.5], HERE), verdict([0.4, 0.4], [0.5, 0.5], HERE)
+    other = replace(fails, where=THERE)
+    assert counted([holds, holds, fails, other]) == (
+        "**holds in 2, does not hold in 1** of 3 on glyphs, 6 epochs;"
+        " **does not hold in 1** of 1 on birds, 1 epoch"
     )
 
 
@@ -180,10 +208,7 @@ def test_what_comparisons_say_together():
 
 
 def pairs(results, claim):
-    return [
-        (a[0].recipe, b[0].recipe)
-        for a, b in matched(grouped(results), claim.a, claim.b, claim.same, claim.free)
-    ]
+    return [(a[0].recipe, b[0].recipe) for a, b in matched(gathered(results), claim)]
 
 
 NO_CROP = Claim("crop", {**PLAIN, "augmentation": "R+C+G+F"}, {**PLAIN, "augmentation": "C+G+F"})
@@ -196,6 +221,7 @@ NO_CROP = Claim("crop", {**PLAIN, "augmentation": "R+C+G+F"}, {**PLAIN, "augment
         {"lr": 0.01},
         {"share": 0.5},
         {"batch": 64},
+        {"schedule": "constant"},
         {"dataset": "omniglot"},
         {"options": {"form": "paper"}},
         {"options": {"negative_weight": 2.0}},
@@ -218,11 +244,77 @@ def test_runs_that_were_asked_otherwise_are_not_compared():
     assert pairs([run(), other], NO_CROP) == []
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"lr": 0.01},
+        {"batch": 64},
+        {"dim": 64},
+        {"optimiser": "adamw"},
+        {"options": {"temperature": 0.2}},
+        {"options": {"neighbour": True}},
+    ],
+)
+def test_a_claim_is_about_the_released_recipe(other):
+    changed = {"augmentation": "C+G+F", **other}
+    assert pairs([run(**other), run(**changed)], NO_CROP) == []
+
+
 def test_two_methods_are_compared_at_one_budget_whatever_their_rates():
-    claim = Claim("beside", PLAIN, {"method": "lifted"}, same=BUDGET)
+    claim = Claim("beside", PLAIN, {"method": "lifted"}, across=True)
     assert len(pairs([run(), run(method="lifted", lr=0.001)], claim)) == 1
     for other in ({"epochs": 2}, {"share": 0.1}, {"augmentation": "R"}, {"batch_norm": "frozen"}):
         assert pairs([run(), run(method="lifted", **other)], claim) == []
+
+
+def test_another_method_stands_once_at_the_rate_that_served_it_best():
+    ours = seeds([0.6, 0.61])
+    others = [
+        *seeds([0.2, 0.21], method="norm_softmax"),
+        *seeds([0.5, 0.51], method="norm_softmax", lr=0.001),
+    ]
+    text = "InvaSpread does better than NormSoftmax, which is told the labels"
+    title = "Unsupervised against supervised, on classes that training never shows"
+    [found] = of(title, text, [*ours, *others])
+    assert (found.values[1], found.b[0].recipe.lr) == (pytest.approx(0.505), 0.001)
+    seen = [replace(one, metrics={"knn@200": 0.5}) for one in (*ours, *others)]
+    assert of(title, text, seen) == []
+
+
+def test_the_printed_loss_is_asked_at_the_same_rate_and_at_the_same_step():
+    code, same = seeds([0.6, 0.61]), seeds([0.4, 0.41], options={"form": "paper"})
+    step = seeds([0.6, 0.61], options={"form": "paper"}, lr=0.03 / 128)
+    other = seeds([0.1, 0.11], options={"form": "paper"}, lr=0.01)
+    everything = [*code, *same, *step, *other]
+    for at, rate, word in (
+        ("same rate", 0.03, FAILS),
+        ("rate divided by the batch", 0.03 / 128, HOLDS),
+    ):
+        text = f"At the {at} the printed loss ends where the released one ends"
+        [found] = of("Paper form and code form", text, everything)
+        assert (found.b[0].recipe.lr, found.verdict) == (rate, word)
+    stopped = seeds([0.7, 0.71], options={"form": "paper", "detach_keys": "yes"}, lr=0.03 / 128)
+    text = "Stop-gradient helps the printed loss, at the rate divided by the batch"
+    [found] = of("Paper form and code form", text, [*everything, *stopped])
+    assert (found.b[0].recipe.lr, found.verdict) == (0.03 / 128, HOLDS)
+
+
+def test_a_run_that_was_watched_is_the_same_run():
+    plain, seen = run(0.5), run(0.5, monitor="recall@1", curve=(0.1,) * 6)
+    other = run(0.7, seed=1)
+    assert gathered([plain, seen, other]) == [[seen, other]]
+    assert gathered([seen, plain, other]) == [[seen, other]]
+    late = replace(run(0.9, monitor="nmi"), finished="2026")
+    assert gathered([seen, late]) == [[late]]
+
+
+def test_the_views_are_those_of_the_methods():
+    for name in METHODS:
+        method = METHODS[name].Method
+        if method.supervision != "none" and name != "sprint":
+            assert VIEWS.get(name, 2) == method.views, name
+    assert set(VIEWS) <= set(METHODS)
+    assert views(run(method="sprint", own={"views": 4}).recipe) == 4
 
 
 def test_every_field_of_a_recipe_is_looked_at_or_free():
@@ -237,27 +329,8 @@ def test_the_sides_of_the_claims_name_what_there_is():
         for claim in question.claims:
             for name in (*claim.a, *claim.b):
                 assert hasattr(known, name.partition(".")[0])
-            printed_rows = load("ablations").labels if claim.printed else ()
-            assert set(claim.printed or ()) <= set(printed_rows)
-
-
-def test_the_suites_of_the_ledger_make_both_sides_of_every_claim():
-    """Of each claim some two rows of the suites meet the sides: what is asked is run somewhere."""
-    rows = [row for name in names() for row in load(name).runs]
-    for claim in (claim for question in QUESTIONS for claim in question.claims):
-        for side in (claim.a, claim.b):
-            assert any(_may_meet(row, side) for row in rows), claim.text
-
-
-def _may_meet(row, side):
-    filled = {"lr": 0.001, "share": 1.0, "batch_norm": "train", "trained": "all", **row}
-    filled = {"weights": "none", "augmentation": "crop+F", "precision": "auto", **filled}
-    filled["precision"] = {"auto": "bf16"}.get(filled["precision"], filled["precision"])
-    options = {**OPTIONS, "constant": "once", **row.get("options", {})}
-    return all(
-        options.get(name.partition(".")[2]) == wanted if "." in name else filled[name] == wanted
-        for name, wanted in side.items()
-    )
+            suite, *labels = claim.printed or ("ablations",)
+            assert set(labels) <= set(load(suite).labels)
 
 
 # What the sections say
@@ -266,29 +339,33 @@ def _may_meet(row, side):
 def test_a_claim_without_runs_says_so():
     short, lines = answer("Each augmentation's share", [])
     assert short[0] == "RandomResizedCrop helps: **not run yet**."
-    assert lines[0].startswith(
-        "**RandomResizedCrop helps**: not run yet. Printed: 83.6 against 56.2"
-    )
+    assert lines[0].startswith("**RandomResizedCrop helps.** Printed: knn@200 83.6 against 56.2")
+    assert lines[2] == "- not run yet"
+
+
+def test_numbers_of_two_tables_name_both():
+    _, lines = answer("Hard against easy negatives", [])
+    told_of = next(text for text in lines if "83.2 against 83.6" in text)
+    assert "Table 8 and Ye et al., CVPR 2019, Table 7; cifar10" in told_of
 
 
 def test_a_sentence_names_the_budget_both_numbers_the_verdict_and_its_runs():
     base, changed = seeds([0.6, 0.61, 0.62]), seeds([0.5, 0.51, 0.52], augmentation="C+G+F")
     short, lines = answer("Each augmentation's share", [*base, *changed])
-    assert short[0] == "RandomResizedCrop helps: **holds**."
-    told = next(text for text in lines if text.startswith("- "))
-    assert told.startswith("- glyphs, conv4 (random weights), 6 epochs of 100 images: recall@1 of")
-    assert "61.0 against" in told
-    assert "51.0, +10.0 [+10.0, +10.0] over 3 seeds: **holds**." in told
+    assert short[0] == "RandomResizedCrop helps: **holds** on glyphs, 6 epochs of 100 images."
+    found = next(text for text in lines if "against invaspread" in text)
+    assert found.startswith(
+        "- glyphs, conv4 (random weights), 6 epochs of 100 images, bf16: recall@1 of"
+        " invaspread (augmentation=R+C+G+F) 61.0 against invaspread (augmentation=C+G+F) 51.0,"
+        " +10.0 [+10.0, +10.0] over 3 seeds: **holds**."
+    )
     for result in (*base, *changed):
-        assert f"[s{result.recipe.seed}](published/{result.recipe.key}/result.json)" in told
+        assert f"[s{result.recipe.seed}](published/{result.recipe.key}/result.json)" in found
 
 
-def test_what_was_checked_is_said_where_a_claim_fails_and_nowhere_else():
-    base, changed = seeds([0.5, 0.51]), seeds([0.6, 0.61], augmentation="C+G+F")
-    _, lines = answer("Each augmentation's share", [*base, *changed])
-    assert lines[-1].startswith("What was checked: ")
-    _, lines = answer("Each augmentation's share", [*seeds([0.7, 0.71]), *changed])
-    assert "What was checked" not in "".join(lines)
+def test_every_question_says_what_was_checked():
+    for title, _, lines, _ in answers.answers([], "published"):
+        assert [text for text in lines if text.startswith("Checked: ")], title
 
 
 def test_who_learns_faster_is_asked_of_the_whole_curve():
@@ -297,9 +374,17 @@ def test_who_learns_faster_is_asked_of_the_whole_curve():
     nce = {"method": "nce", "own": {"constant": "average"}}
     other = [run(0.6, seed=n, curve=(0.1, 0.6), **nce, **said) for n in range(2)]
     short, lines = answer("Learning speed", [*ours, *other])
-    assert short[0] == "InvaSpread learns faster than NCE (moving average): **holds**."
-    assert "recall@1, mean over the epochs of invaspread" in "".join(lines)
-    assert "45.0 against nce" in "".join(lines)
+    assert short[1] == (
+        "InvaSpread learns faster than NCE with a moving average: **holds** on glyphs, 2 epochs of"
+        " 100 images."
+    )
+    found = next(text for text in lines if "**holds**" in text)
+    assert "recall@1, mean over the epochs, of invaspread (2 views) 45.0 against nce" in found
+    assert "nce (constant=average, 1 view) 35.0" in found
+    assert found.endswith("What the first reaches in one epoch the second reaches after epoch 2.")
+    slow = [run(0.2, seed=n, curve=(0.1, 0.2), **nce, **said) for n in range(2)]
+    _, lines = answer("Learning speed", [*ours, *slow])
+    assert "the second reaches in none of 2 epochs." in "".join(lines)
 
 
 def test_gains_stand_beside_the_network_that_the_training_began_with():
@@ -307,30 +392,49 @@ def test_gains_stand_beside_the_network_that_the_training_began_with():
     frozen = [run(0.61, method="init", head="none", **{**BIRDS, "epochs": 0})]
     worse = seeds([0.47, 0.48, 0.46], **BIRDS)
     better = seeds([0.64, 0.65, 0.66], **BIRDS, head="projection", batch_norm="frozen")
-    found = reckonings.gains(grouped([*start, *frozen, *worse, *better]))
-    assert [(one.values[1], one.verdict) for one in found] == [
+    still = seeds([0.1, 0.1, 0.1], **{**BIRDS, "lr": 0.0})  # trains nothing
+    everything = [*start, *frozen, *worse, *better, *still]
+    found = reckonings.gains(gathered(everything))
+    assert [(one.start.values[1], one.start.verdict) for one in found] == [
         (pytest.approx(0.61), HOLDS),
         (pytest.approx(0.55), FAILS),
     ]
-    short, lines = answer("When does it help at all", [*start, *frozen, *worse, *better])
-    assert short[0].endswith("starts from: **holds in 1 of 2, does not hold in 1**.")
-    assert "The strongest start that one gained on: **61.0**." in short
-    assert "The weakest start that one lost on: **55.0**." in short
-    assert len(lines) == 4
+    assert found[0].features is None
+    assert found[1].features.values == pytest.approx((0.47, 0.61))
+    short, lines = answer("When does it help at all", everything)
+    assert short[0].endswith(
+        "untrained: **holds in 1, does not hold in 1** of 2 on cub100_crops, 80 px, 1 epoch of 100"
+        " images."
+    )
+    assert short[1].endswith(
+        "**does not hold in 1** of 1 on cub100_crops, 80 px, 1 epoch of 100 images."
+    )
+    assert short[-1].startswith(
+        "InvaSpread as released rises nowhere. It falls from 55.0 by -8.0 ("
+    )
+    assert sum(text.startswith("| invaspread") for text in lines) == 2
+
+
+def test_above_its_own_start_is_not_above_the_frozen_features():
+    start = [run(0.55, seed, method="init", **{**BIRDS, "epochs": 0}) for seed in range(2)]
+    frozen = [run(0.61, method="init", head="none", **{**BIRDS, "epochs": 0})]
+    between = seeds([0.57, 0.57], **BIRDS)
+    [found] = reckonings.gains(gathered([*start, *frozen, *between]))
+    assert (found.start.verdict, found.features.verdict) == (HOLDS, FAILS)
 
 
 def test_another_start_is_no_start():
     trained = seeds([0.47, 0.48], **BIRDS)
     for other in ({"crop": 40}, {"weights": "none", "method": "random"}, {"head": "none"}):
         start = run(0.55, **{**BIRDS, "epochs": 0, "method": "init", **other})
-        assert reckonings.gains(grouped([*trained, start])) == []
+        assert reckonings.gains(gathered([*trained, start])) == []
 
 
 def test_alignment_and_uniformity_stand_beside_the_metric():
     before = run(0.5, method="random", epochs=0, spread={"alignment": 0.9, "uniformity": -1.0})
     after = run(0.6, spread={"alignment": 0.5, "uniformity": -2.0})
-    found = reckonings.gains(grouped([before, after]))
-    row = budgeted.gains(found, "published")[-1]
+    found = reckonings.gains(gathered([before, after]))
+    row = budgeted.gains(found, "published")[-2]
     assert "0.900 to 0.500" in row
     assert "-1.000 to -2.000" in row
 
@@ -340,49 +444,103 @@ def test_the_best_epoch_adds_what_the_curves_say():
         run(0.5, seed=0, monitor="recall@1", epochs=3, curve=(0.4, 0.6, 0.5)),
         run(0.5, seed=1, monitor="recall@1", epochs=3, curve=(0.4, 0.5, 0.5)),
     ]
-    [found] = reckonings.inflations(grouped(group))
-    assert (found.added, found.best, found.last) == pytest.approx((0.05, 0.55, 0.5))
-    short, lines = answer("What choosing the best test epoch adds", group)
+    other = run(0.5, monitor="recall@1", epochs=3, curve=(0.4, 0.53, 0.5), lr=0.1)
+    more = run(0.5, monitor="recall@1", epochs=4, curve=(0.4, 0.4, 0.5, 0.5))
+    found = reckonings.inflations(gathered([*group, other, more]))
+    assert (found[0].added, found[0].best, found[0].last) == pytest.approx((0.05, 0.55, 0.5))
+    short, lines = answer("What choosing the best test epoch adds", [*group, other, more])
     assert short == [
-        "The best epoch on the test over the last one: **up to 5.0 points in 1 recipe**."
+        "The best epoch on the test over the last one: of 3 epochs **+4.0** points, the median of 2"
+        " recipes from +3.0 to +5.0; of 4 epochs **+0.0** points, the median of 1 recipe from +0.0"
+        " to +0.0."
     ]
     assert group[1].recipe.key in lines[0]
 
 
+TENTH = {"dataset": "cifar10_jpeg", "metric": "knn@200", "share": 0.1, "epochs": 2}
+
+
 def test_a_printed_order_is_held_against_ours_pair_by_pair():
-    said = {"dataset": "cifar10_jpeg", "metric": "knn@200", "share": 0.1, "epochs": 2}
-    ours = seeds([0.40, 0.41], **said)
-    exemplar = seeds([0.42, 0.43], method="exemplar", **said)
-    [(first, second, found)] = reckonings.orders(grouped([*ours, *exemplar]))
+    ours = seeds([0.40, 0.41], **TENTH)
+    exemplar = seeds([0.42, 0.43], method="exemplar", **TENTH)
+    [(first, second, found)] = reckonings.orders(gathered([*ours, *exemplar]))
     assert (first.method, second.method) == ("invaspread", "exemplar")
     assert (first.value, second.value, found.verdict) == (0.836, 0.745, FAILS)
-    assert reckonings.orders(grouped([*ours, *seeds([0.4], method="exemplar", epochs=9)])) == []
+    assert reckonings.orders(gathered([*ours, *seeds([0.4], method="exemplar", epochs=9)])) == []
+    [short], lines = answer("Which published order survives equal budgets", [*ours, *exemplar])
+    assert "**does not hold in 1** of 1 on cifar10_jpeg, 2 epochs" in short
+    assert "Exemplar (74.5). Ours: cifar10_jpeg, conv4" in lines[0]
+
+
+def test_of_each_method_the_best_variant_stands_in_an_order():
+    ours = seeds([0.50, 0.51], **TENTH)
+    once = seeds([0.30, 0.31], method="nce", own={"constant": "once"}, **TENTH)
+    average = seeds([0.40, 0.41], method="nce", own={"constant": "average"}, **TENTH)
+    slower = seeds([0.90, 0.91], lr=0.001, **TENTH)  # not as released
+    [(_, second, found)] = reckonings.orders(gathered([*ours, *once, *average, *slower]))
+    assert second.method == "nce"
+    assert found.values == pytest.approx((0.505, 0.405))
 
 
 def test_clusters_that_were_printed_are_told_apart():
     said = {"dataset": "cifar10_jpeg", "metric": "knn@200"}
     ours = seeds([0.5, 0.51], **said)
     ten = seeds([0.3, 0.31], method="deepcluster", own={"clusters": 10}, **said)
-    [(_, second, _)] = reckonings.orders(grouped([*ours, *ten]))
+    [(_, second, _)] = reckonings.orders(gathered([*ours, *ten]))
     assert second.value == 0.444
+
+
+SPRINT = {
+    "method": "sprint",
+    "head": "projection",
+    "schedule": "warmup:0.1",
+    "own": {"temperature": 0.2, "views": 2},
+}
 
 
 def test_the_own_recipe_is_held_against_the_released_one_at_as_many_looks():
     released = seeds([0.5, 0.51], epochs=2)
-    own = seeds([0.6, 0.61], epochs=2, method="sprint", batch=64, own={"views": 2})
-    four = seeds([0.7, 0.71], epochs=1, method="sprint", batch=64, own={"views": 4})
-    longer = seeds([0.9, 0.91], epochs=2, method="sprint", batch=64, own={"views": 4})
-    found = reckonings.betters(grouped([*released, *own, *four, *longer]))
-    assert [one.values[0] for one in found] == pytest.approx([0.705, 0.605])
+    mine = seeds([0.6, 0.61], epochs=2, **SPRINT)
+    four = seeds([0.7, 0.71], **{**SPRINT, "epochs": 1, "own": {"temperature": 0.2, "views": 4}})
+    longer = seeds([0.9, 0.91], **{**SPRINT, "epochs": 2, "own": {"temperature": 0.2, "views": 4}})
+    found = reckonings.own(gathered([*released, *mine, *four, *longer]))
+    assert [one.values[0] for one in found.released] == pytest.approx([0.605])
+    assert [one.values[0] for one in found.tried] == pytest.approx([0.705])  # decides nothing
     paper = seeds([0.1, 0.11], epochs=2, options={"form": "paper"})
-    assert reckonings.betters(grouped([*paper, *own])) == []
+    assert reckonings.own(gathered([*paper, *mine])).released == []
+
+
+def test_the_own_recipe_is_held_against_the_released_loss_in_its_own_network_too():
+    kept = {**BIRDS, "batch_norm": "frozen", "head": "projection"}
+    mine = seeds([0.6, 0.61], **{**SPRINT, **kept})
+    released, same = seeds([0.4, 0.41], **BIRDS), seeds([0.62, 0.63], **kept)
+    found = reckonings.own(gathered([*mine, *released, *same]))
+    assert [one.verdict for one in found.released] == [HOLDS]
+    assert [one.verdict for one in found.alike] == [FAILS]
+
+
+def test_the_aim_is_asked_of_all_images_in_two_looks():
+    said = {**SPRINT, "dataset": "cifar10_jpeg", "metric": "knn@200", "epochs": 1}
+    found = reckonings.own(gathered(seeds([0.61, 0.62], **said)))
+    assert [one.verdict for one in found.aim] == [OPEN]
+    assert [one.verdict for one in reckonings.own(gathered(seeds([0.7, 0.71], **said))).aim] == [
+        HOLDS
+    ]
+    for other in ({"share": 0.1}, {"epochs": 2}, {"own": {"temperature": 0.2, "views": 4}}):
+        assert reckonings.own(gathered(seeds([0.9, 0.91], **{**said, **other}))).aim == []
+    short, lines = answer(
+        "The project's own recipe beside the released one", seeds([0.7, 0.71], **said)
+    )
+    assert short[-1].startswith("Sprint reaches 60.0 % weighted kNN in one epoch")
+    assert "**holds**" in short[-1]
+    assert any("where 60.0 is the aim, +10.5" in text for text in lines)
 
 
 # Printed numbers
 
 
 def cells(results):
-    return printed.section(grouped(results), "published")
+    return printed.section(gathered(results), "published")
 
 
 CIFAR = {
@@ -393,39 +551,90 @@ CIFAR = {
 }
 
 
+def rows_of(result):
+    return [text for text in cells([result]) if result.recipe.key in text]
+
+
 def test_every_printed_number_of_the_suites_has_a_line():
     wanted = sum(len(row.get("expect", {})) for name in printed.SUITES for row in load(name).runs)
     assert sum("| not run yet |" in text for text in cells([])) == wanted > 100
 
 
-def test_a_number_of_the_printed_budget_stands_beside_it():
-    ours = run(0.812, **CIFAR, epochs=200)
-    found = [text for text in cells([ours]) if ours.recipe.key in text]
-    assert found
+def test_every_printed_number_of_the_paper_has_a_line():
+    whole = "\n".join(cells([]))
+    papers = [cell for cell in read_published(FILE) if cell.source_key.startswith("invaspread_t")]
+    rows = [row for name in printed.SUITES for row in load(name).runs]
+    known = {(r["dataset"], m, v) for r in rows for m, v in r.get("expect", {}).items()}
+    alone = [cell for cell in papers if (cell.dataset, cell.metric, cell.value) not in known]
+    assert 0 < len(alone) < len(papers)
+    for cell in alone:
+        assert (
+            f"| {cell.label} | {cell.dataset} | {cell.metric} | {100 * cell.value:.1f} |" in whole
+        )
+
+
+def test_a_number_of_the_printed_recipe_stands_beside_it():
+    found = rows_of(run(0.812, **CIFAR, epochs=200))
+    assert {text.split(" | ")[0] for text in found} == {
+        "| InvaSpread, loss and schedule as released",
+        "| as released",
+    }
     assert all(
-        "cifar10, 200 epochs | knn@200 | 83.6 | 81.2 | -2.4 | code form; no self" in f
-        for f in found
+        "cifar10, 200 epochs | knn@200 | 83.6 | 81.2 | -2.4 | code form;" in f for f in found
     )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"augmentation": "C+G+F"},
+        {"options": {"form": "paper"}},
+        {"options": {"detach_keys": "no"}},
+        {"options": {"temperature": 0.05}},
+        {"dim": 32},
+        {"lr": 0.1, "batch": 256},
+        {"batch_norm": "frozen"},
+        {"head": "projection"},
+    ],
+)
+def test_another_recipe_never_stands_beside_the_released_one(other):
+    named = {text.split(" | ")[0] for text in rows_of(run(0.5, **{**CIFAR, **other}, epochs=200))}
+    assert not {"| InvaSpread, loss and schedule as released", "| as released"} & named
 
 
 @pytest.mark.parametrize("other", [{"epochs": 2}, {"epochs": 199}, {"epochs": 200, "share": 0.1}])
 def test_a_run_of_another_budget_never_stands_beside_a_printed_number(other):
-    ours = run(0.5, **CIFAR, **other)
-    assert not [text for text in cells([ours]) if ours.recipe.key in text]
+    assert not rows_of(run(0.5, **CIFAR, **other))
 
 
 def test_a_recompressed_dataset_is_not_the_printed_one():
-    ours = run(0.9, **{**CIFAR, "dataset": "cifar10_jpeg"}, epochs=200)
-    assert not [text for text in cells([ours]) if ours.recipe.key in text]
+    assert not rows_of(run(0.9, **{**CIFAR, "dataset": "cifar10_jpeg"}, epochs=200))
+
+
+def test_both_precisions_of_a_row_stand_there_and_none_in_the_place_of_the_other():
+    said = {**CIFAR, "dataset": "cifar10_jpeg", "epochs": 2, "monitor": "knn@200"}
+    half, whole = run(0.54, **said, precision="bf16"), run(0.55, **said, precision="fp32")
+    found = [text for text in cells([half, whole]) if "/cifar10_jpeg-" in text]
+    assert [text.split(" | ")[0].split(", ")[-1] for text in found] == [
+        "2 epochs",
+        "2 epochs",
+        "2 epochs in float32",
+    ]
+    assert all("| 60.0 | 5" in text and "|  | code form" in text for text in found)  # not CIFAR-10
 
 
 # The page
 
 
 def test_the_switches_say_what_papers_do_not():
-    told = switches(run().recipe)
-    assert told.startswith("code form; no self term; stop-gradient; own second view; augmentation")
-    assert told.endswith("rate 0.03, cosine; last epoch")
+    said = switches(run().recipe)
+    assert said.startswith(
+        "code form; no self term; stop-gradient; own second view; 128 dimensions"
+    )
+    assert said.endswith(
+        "2 views; augmentation R+C+G+F; batches of 128; rate 0.03, cosine; last epoch"
+    )
+    assert "last epoch" not in switches(run(method="random", epochs=0).recipe)
     paper = switches(run(options={"form": "paper", "neighbour": True}).recipe)
     assert paper.startswith("paper form; self term; no stop-gradient; neighbour positive")
     detached = switches(run(options={"form": "paper", "detach_keys": "yes"}).recipe)
@@ -438,15 +647,57 @@ def test_the_switches_say_what_papers_do_not():
 
 def test_no_table_of_runs_holds_two_budgets():
     several = [run(), run(epochs=2), run(images=10, share=0.1), run(**BIRDS), run(lr=0.1)]
-    lines = budgeted.section(grouped(several), "published")
+    several.append(run(precision="fp32"))
+    lines = budgeted.section(gathered(several), "published")
     headings = [text for text in lines if text.startswith("### ")]
-    assert len(headings) == len(set(headings)) == len({said(one) for one in several}) == 4
+    fields = ("dataset", "crop", "backbone", "weights", "epochs", "share", "precision")
+    kinds = {tuple(getattr(one.recipe, name) for name in fields) for one in several}
+    assert len(headings) == len(set(headings)) == len(kinds) == 5
+
+
+def test_what_is_not_trained_is_said_where_it_is_not_asked():
+    frozen = run(**BIRDS, batch_norm="frozen")
+    assert str(setting(frozen)) == (
+        "cub100_crops, 80 px, efficientnet_lite0 (imagenet), 1 epoch of 100 images, bf16;"
+        " batch norm frozen"
+    )
+    assert "frozen" not in str(setting(frozen, frozenset({"batch_norm"})))
+    assert "images" not in str(budget(frozen, frozenset({"share"})))
+    assert "bf16" not in str(budget(frozen, frozenset({"precision"})))
+
+
+def test_two_recipes_are_named_by_all_that_they_differ_in():
+    a, b = run(), run(lr=0.1, options={"form": "paper"})
+    assert naming.pair(a.recipe, b.recipe) == (
+        "invaspread (lr=0.03, form=code)",
+        "invaspread (lr=0.1, form=paper)",
+    )
+    other = run(method="nce", own={"constant": "once"}, schedule="constant")
+    assert naming.pair(a.recipe, other.recipe) == (
+        "invaspread (schedule=cosine, 2 views)",
+        "nce (schedule=constant, constant=once, 1 view)",
+    )
+
+
+def test_rows_are_named_by_what_most_have_otherwise_and_no_two_alike():
+    recipes = [
+        run().recipe,
+        run(batch=32).recipe,
+        run(batch=32, dim=64).recipe,
+        run(options={"form": "paper"}).recipe,
+        run(options={"form": "paper"}, batch=32).recipe,
+        run(options={"negatives": "hard"}).recipe,
+    ]
+    found = naming.labels(recipes)
+    assert found[0] == "invaspread"
+    assert found[2] == "invaspread (batch=32, dim=64)"
+    assert len(set(found)) == len(found)
 
 
 def test_the_ledger_of_nothing_is_whole():
     text = account.text([], "published")
     assert text.count("not run yet") > 100
-    assert "holds**" not in text.split("## In short")[1].split("## Printed")[0]
+    assert "**holds" not in text.split("## In short")[1].split("## Printed")[0]
 
 
 def test_every_answer_links_to_a_section_that_is_there():
@@ -474,13 +725,12 @@ def test_every_link_of_the_ledger_leads_to_a_record(committed):
 
 
 def test_every_sentence_of_the_ledger_points_to_its_runs(committed):
-    verdict = re.compile(r"\*\*(holds|does not hold|not decided)\*\*\. ")
     _, short, *rest = re.split(r"\n## ", committed)
-    sentences = [text for part in rest for text in part.splitlines() if text.startswith("- ")]
-    told = [text for text in sentences if verdict.search(text)]
-    assert told
-    assert all("](published/" in text for text in told)
     assert all("](#" in text for text in short.splitlines() if text.startswith("- "))
+    verdict = re.compile(r"\*\*(holds|does not hold|not decided)\*\*|\| (holds|does not hold) \|")
+    told_of = [text for part in rest for text in part.splitlines() if verdict.search(text)]
+    assert told_of
+    assert all("](published/" in text for text in told_of)
 
 
 def test_the_command_writes_it_beside_the_records(tmp_path, capsys):

@@ -1,13 +1,16 @@
 """The ledger's tables of runs: one budget a table, seeds together, switches and links beside."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from statistics import fmean
 
-from dml_bench.ledger.budgets import Group, primary, said, switches
+from dml_bench.ledger.budgets import Group, budget, primary
+from dml_bench.ledger.naming import labels, switches
+from dml_bench.ledger.reckonings import Gain
 from dml_bench.ledger.sentences import difference, links
 from dml_bench.ledger.verdicts import Line
 from dml_bench.parts import cent
-from dml_bench.rows import labels_of, place
+from dml_bench.rows import place
 from dml_bench.spread import DISTANCES
 from dml_bench.statistics import over_seeds
 from dml_bench.types import RunResult
@@ -21,25 +24,25 @@ def section(groups: Sequence[Group], folder: str) -> list[str]:
         folder: where the records lie, seen from the page.
     """
     lines: list[str] = []
-    budgets = sorted({(place(group[0]), said(group[0])) for group in groups})
+    budgets = sorted({(place(group[0]), str(budget(group[0]))) for group in groups})
     for at, words in budgets:
-        alike = [group for group in groups if (place(group[0]), said(group[0])) == (at, words)]
+        alike = [g for g in groups if (place(g[0]), str(budget(g[0]))) == (at, words)]
         lines += [f"### {words}", "", f"Protocol {at[1]}.", "", *_table(alike, folder), ""]
     return lines
 
 
 def _table(groups: Sequence[Group], folder: str) -> list[str]:
     metric = primary(groups[0][0])
-    labels = labels_of([group[0].recipe for group in groups])
     lines = [
         f"| recipe | {metric} | alignment | uniformity | switches | runs |",
         "| :-- | --: | --: | --: | :-- | :-- |",
     ]
-    named = sorted(zip(groups, labels, strict=True), key=lambda pair: (-_mean(pair[0]), pair[1]))
-    for group, label in named:
-        lie = " | ".join(distance(group, name) for name in DISTANCES)
+    names = labels([group[0].recipe for group in groups])
+    named = sorted(zip(groups, names, strict=True), key=lambda pair: (-_mean(pair[0]), pair[1]))
+    for group, name in named:
+        lie = " | ".join(distance(group, which) for which in DISTANCES)
         about = f"{switches(group[0].recipe)} | {links(group, folder)}"
-        lines.append(f"| {label} | {value(group)} | {lie} | {about} |")
+        lines.append(f"| {name} | {value(group)} | {lie} | {about} |")
     return lines
 
 
@@ -47,9 +50,14 @@ def _mean(group: Group) -> float:
     return over_seeds([result.metrics[primary(result)] for result in group])[0]
 
 
-def value(group: Group) -> str:
-    """Return the primary metric of a recipe: over its seeds, else one run's, over its classes."""
-    name = primary(group[0])
+def value(group: Group, metric: str = "") -> str:
+    """Return a metric of a recipe: over its seeds, else one run's, over its classes.
+
+    Args:
+        group: the runs of a recipe, one a seed.
+        metric: its name; the primary one without.
+    """
+    name = metric or primary(group[0])
     mean, half = over_seeds([result.metrics[name] for result in group])
     if half is not None:
         return f"{cent(mean)} ± {cent(half)}"
@@ -63,25 +71,31 @@ def distance(group: Sequence[RunResult], name: str) -> str:
     return f"{fmean(known):.3f}" if len(known) == len(group) else ""
 
 
-def gains(found: Sequence[Line], folder: str) -> list[str]:
-    """Return trained recipes beside what they started from, strongest start first.
+def gains(found: Sequence[Gain], folder: str) -> list[str]:
+    """Return trained recipes beside what they started from, a table a budget.
 
     Args:
-        found: trained against start.
+        found: strongest start first, those of one budget together.
         folder: where the records lie, seen from the page.
     """
+    lines = []
+    for where, some in groupby(found, key=lambda gain: gain.start.where):
+        lines += [f"### {where}: what training gains", "", *_gains(list(some), folder), ""]
+    return lines
+
+
+def _gains(found: Sequence[Gain], folder: str) -> list[str]:
     lines = [
-        "| budget | recipe | switches | start | after | difference | it helps | alignment |"
-        " uniformity | runs |",
-        "| :-- | :-- | :-- | --: | --: | --: | :-- | :-- | :-- | :-- |",
+        "| recipe | start | after | over the start | it rises | over the frozen features |"
+        " alignment | uniformity | switches | runs |",
+        "| :-- | --: | --: | :-- | :-- | :-- | :-- | :-- | :-- | :-- |",
     ]
-    labels = labels_of([one.a[0].recipe for one in found])
-    for one, label in zip(found, labels, strict=True):
-        first = one.a[0]
-        lie = [f"{_to(one, name)}" for name in DISTANCES]
-        cells = [said(first), label, switches(first.recipe), cent(one.values[1])]
-        cells += [cent(one.values[0]), difference(one), one.verdict, *lie]
-        cells += [f"{links(one.a, folder)} from {links(one.b, folder)}"]
+    for gain, name in zip(found, labels([one.start.a[0].recipe for one in found]), strict=True):
+        one = gain.start
+        cells = [name, cent(one.values[1]), cent(one.values[0]), difference(one), one.verdict]
+        cells.append(difference(gain.features) if gain.features else "")
+        cells += [_to(one, which) for which in DISTANCES]
+        cells += [switches(one.a[0].recipe), f"{links(one.a, folder)} from {links(one.b, folder)}"]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 

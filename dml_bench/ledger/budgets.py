@@ -1,19 +1,22 @@
-"""What a run was given: its budget and the switches that matter, in words; which runs are alike.
+"""What a run was given: its budget in words, and which runs are alike but for what is asked.
 
 No table of the ledger holds two budgets.
 """
 
+import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields, replace
 from pathlib import PurePath
 from typing import Any
 
+from dml_bench.ledger.questions import SAME_RATE, SAME_STEP, Claim, Side
+from dml_bench.rows import groups as grouped
 from dml_bench.rows import place
 from dml_bench.types import Recipe, RunResult
 
-Side = Mapping[str, Any]
-"""What a recipe must say: field -> value, "options.form" -> an option's; a tuple is any of them."""
 Group = Sequence[RunResult]
+"""The runs of a recipe, one a seed."""
 FREE = frozenset({"seed", "monitor", "expect", "source"})
 """Fields that two recipes of one comparison may always differ in."""
 EVERY = frozenset(field.name for field in fields(Recipe)) - FREE - {"options"}
@@ -25,11 +28,54 @@ BUDGET = frozenset(
     }
 )
 """What two methods must have alike so that their numbers are of one budget."""
+TUNED = ({"lr": 0.03, "batch": 128}, {"lr": 0.001, "batch": 64})
+"""Of the released recipe: rate and batch for seen classes (and letters), and for unseen ones."""
+RELEASED: Mapping[str, Any] = {"dim": 128, "optimiser": "sgd", "validation": 0.0}
+VIEWS: Mapping[str, int] = {
+    **dict.fromkeys(("exemplar", "npsoftmax", "nce", "deepcluster"), 1),
+    **dict.fromkeys(("mom", "cyclic"), 3),
+    **dict.fromkeys(("lifted", "triplet_semihard", "contrastive", "n_pair", "angular"), 1),
+    **dict.fromkeys(("margin", "proxy_nca", "proxy_anchor", "norm_softmax", "arcface"), 1),
+    **dict.fromkeys(("multi_similarity", "soft_triple"), 1),
+}
+"""How often a step sees each of its images, where that is not twice."""
+UNTRAINED = ("pixels", "random", "init")
+
+
+def gathered(records: Sequence[RunResult]) -> list[list[RunResult]]:
+    """Put the seeds of a recipe together, one run a seed.
+
+    A run that differs from another in its monitor alone is the same run, watched or not: the
+    watched one stands, or else the later.
+
+    Args:
+        records: of published runs.
+
+    Raises:
+        StoreError: a run is there twice.
+    """
+    found: dict[str, dict[int, RunResult]] = {}
+    for group in grouped(records):
+        values = {**group[0].recipe.decisive(), "seed": None, "monitor": None}
+        runs = found.setdefault(json.dumps(values, sort_keys=True), {})
+        for result in group:
+            seed = result.recipe.seed
+            runs[seed] = max(runs.get(seed, result), result, key=_watched)
+    return [[runs[seed] for seed in sorted(runs)] for runs in found.values()]
+
+
+def _watched(result: RunResult) -> tuple[bool, str]:
+    return result.recipe.monitor != "none", result.finished
 
 
 def primary(result: RunResult) -> str:
     """Return the metric that stands for a run: weighted kNN of seen classes, else Recall@1."""
     return "knn@200" if "knn@200" in result.metrics else "recall@1"
+
+
+def views(recipe: Recipe) -> int:
+    """Return how many pictures of an image a step sees."""
+    return int(recipe.options.get("views", VIEWS.get(recipe.method, 2)))
 
 
 def meets(recipe: Recipe, side: Side) -> bool:
@@ -42,10 +88,29 @@ def meets(recipe: Recipe, side: Side) -> bool:
     for name, wanted in side.items():
         field, _, option = name.partition(".")
         found = getattr(recipe, field)
-        found = found.get(option) if option else found
-        if found not in (wanted if isinstance(wanted, tuple) else (wanted,)):
+        if (found.get(option) if option else found) != wanted:
             return False
     return True
+
+
+def as_released(recipe: Recipe, but: frozenset[str] = frozenset(), rate: str = SAME_RATE) -> bool:
+    """Return whether rate, batch, dimension and optimiser are the released recipe's.
+
+    Args:
+        recipe: of a run.
+        but: fields that may be others.
+        rate: `SAME_STEP` if the printed loss, a sum over the batch, has the rate divided by it.
+    """
+    summed = rate == SAME_STEP and recipe.options.get("form") == "paper"
+    lr = recipe.lr * recipe.batch if summed else recipe.lr
+    tuned = any(
+        ("lr" in but or math.isclose(lr, some["lr"])) and recipe.batch == some["batch"]
+        for some in TUNED
+    )
+    fixed = {k: v for k, v in RELEASED.items() if k not in but}
+    if recipe.head == "none":  # then the dimension is the network's
+        fixed.pop("dim", None)
+    return tuned and meets(recipe, fixed)
 
 
 def alike(a: RunResult, b: RunResult, names: frozenset[str]) -> bool:
@@ -55,47 +120,97 @@ def alike(a: RunResult, b: RunResult, names: frozenset[str]) -> bool:
     )
 
 
-def matched(
-    groups: Sequence[Group], a: Side, b: Side, same: frozenset[str], free: frozenset[str]
-) -> Iterator[tuple[Group, Group]]:
-    """Yield the pairs of recipes that meet two sides and are alike in everything else.
+def matched(groups: Sequence[Group], claim: Claim) -> Iterator[tuple[Group, Group]]:
+    """Yield the pairs of recipes that a claim is about, and that are alike in everything else.
+
+    The first is as released but for what the claim names. Within a method all else is alike; of
+    two methods it is the budget, and each keeps its own rate and schedule.
 
     Args:
         groups: the runs of each recipe, one a seed.
-        a: what the first must say.
-        b: what the second must say.
-        same: fields that must be alike, less those that a side names. With all of them (`EVERY`)
-            the options that no side names must be alike as well.
-        free: fields that may differ.
+        claim: what is asked.
     """
-    named = {name.partition(".")[0] for name in (*a, *b)} - {"options"}
-    options = {name.partition(".")[2] for name in (*a, *b) if "." in name}
-    for first in groups:
-        for second in groups:
-            if not (meets(first[0].recipe, a) and meets(second[0].recipe, b)):
+    named = claim.named
+    same = (BUDGET if claim.across else EVERY) - named
+    if claim.rate == SAME_STEP:
+        same -= {"lr"}
+    trained = [group for group in groups if group[0].recipe.epochs]
+    if "lr" not in named:  # a run with the rate 0 trains nothing
+        trained = [group for group in trained if group[0].recipe.lr]
+    firsts = [g for g in trained if meets(g[0].recipe, claim.a) and _asked(g[0], claim)]
+    seconds = [g for g in trained if meets(g[0].recipe, claim.b)]
+    if claim.rate == SAME_STEP:
+        seconds = [g for g in seconds if _asked(g[0], claim)]
+    for first in firsts:
+        for second in seconds:
+            a, b = first[0], second[0]
+            if first is second or not alike(a, b, same):
                 continue
-            if first is second or not alike(first[0], second[0], same - named - free):
-                continue
-            if same == EVERY and not _same_options(first[0].recipe, second[0].recipe, options):
-                continue
-            yield first, second
+            if claim.across or _same_options(a.recipe, b.recipe, claim.options):
+                yield first, second
 
 
-def _same_options(a: Recipe, b: Recipe, but: set[str]) -> bool:
+def _asked(result: RunResult, claim: Claim) -> bool:
+    unseen = primary(result) == "recall@1"
+    return as_released(result.recipe, claim.named, claim.rate) and (unseen or not claim.unseen)
+
+
+def _same_options(a: Recipe, b: Recipe, but: frozenset[str]) -> bool:
     names = {*a.options, *b.options} - but
     return a.method == b.method and all(a.options.get(n) == b.options.get(n) for n in names)
 
 
-def said(result: RunResult) -> str:
-    """Return the budget of a run in words; two runs with the same words had the same."""
-    recipe, counts = result.recipe, result.counts
-    images = f"{counts['train_images']:,} images" if counts.get("train_images") else "the images"
+@dataclass(frozen=True)
+class Where:
+    """What a run was given, in words; two with the same words had the same.
+
+    Args:
+        dataset: with the pixels that the network sees, where images are made as large.
+        network: and where its weights come from.
+        epochs: and how many images; empty for an untrained network.
+        precision: empty where the comparison is about it, or for an untrained network.
+        kept: what of the network is not trained, or thrown away.
+    """
+
+    dataset: str
+    network: str
+    epochs: str = ""
+    precision: str = ""
+    kept: str = ""
+
+    def __str__(self) -> str:
+        words = (self.dataset, self.network, self.epochs or "untrained", self.precision)
+        return "; ".join(filter(None, (", ".join(filter(None, words)), self.kept)))
+
+    @property
+    def brief(self) -> str:
+        """Dataset and epochs alone."""
+        return "; ".join(filter(None, (f"{self.dataset}, {self.epochs or 'untrained'}", self.kept)))
+
+
+def budget(result: RunResult, without: frozenset[str] = frozenset()) -> Where:
+    """Return the budget of a run.
+
+    Args:
+        result: of any run.
+        without: fields that are not to be said: those that a comparison is about.
+    """
+    recipe = result.recipe
     side = f", {recipe.crop} px" if recipe.resize else ""
-    where = f"{PurePath(recipe.dataset).name}{side}, {network(recipe)}"
+    dataset = f"{PurePath(recipe.dataset).name}{side}"
     if not recipe.epochs:
-        return f"{where}, untrained"
+        return Where(dataset, network(recipe))
     epochs = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
-    return f"{where}, {epochs} of {images}"
+    images = result.counts.get("train_images")
+    if images and "share" not in without:
+        epochs += f" of {images:,} images"
+    precision = "" if "precision" in without else recipe.precision
+    return Where(dataset, network(recipe), epochs, precision)
+
+
+def setting(result: RunResult, without: frozenset[str] = frozenset()) -> Where:
+    """Return the budget, and what of the network is trained, where that is not all of it."""
+    return replace(budget(result, without), kept=", ".join(kept(result.recipe, without)))
 
 
 def network(recipe: Recipe) -> str:
@@ -104,37 +219,11 @@ def network(recipe: Recipe) -> str:
     return f"{recipe.backbone} ({weights})"
 
 
-def switches(recipe: Recipe) -> str:
-    """Return the switches of a recipe that numbers of papers silently hang on."""
-    return "; ".join([*_form(recipe), *_kept(recipe), *_shown(recipe), "last epoch"])
-
-
-def _form(recipe: Recipe) -> Iterator[str]:
-    if recipe.method != "invaspread":
-        return
-    form = recipe.options["form"]
-    detached = recipe.options["detach_keys"]
-    stopped = form == "code" if detached == "form" else detached == "yes"
-    yield f"{form} form"
-    yield "self term" if form == "paper" else "no self term"
-    yield "stop-gradient" if stopped else "no stop-gradient"
-    yield "neighbour positive" if recipe.options["neighbour"] else "own second view"
-    if recipe.options["negatives"] != "all":
-        yield f"{recipe.options['negatives']} negatives"
-
-
-def _kept(recipe: Recipe) -> Iterator[str]:
-    if recipe.trained != "all":
-        yield f"{recipe.trained} alone trained"
-    if recipe.batch_norm != "train":
+def kept(recipe: Recipe, without: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Yield what of the network is not trained, or not kept."""
+    if recipe.trained != "all" and "trained" not in without:
+        yield f"the {recipe.trained} alone trained"
+    if recipe.batch_norm != "train" and "batch_norm" not in without:
         yield f"batch norm {recipe.batch_norm}"
-    if recipe.head != "linear":
+    if recipe.head != "linear" and "head" not in without:
         yield "no head" if recipe.head == "none" else "head thrown away"
-
-
-def _shown(recipe: Recipe) -> Iterator[str]:
-    if recipe.resize:
-        yield "squashed images" if recipe.fit == "squash" else "images not squashed"
-    if recipe.epochs:
-        yield f"augmentation {recipe.augmentation}"
-        yield f"rate {recipe.lr:g}, {recipe.schedule}"

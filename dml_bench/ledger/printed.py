@@ -1,26 +1,40 @@
-"""What papers printed, cell by cell, and our number of the same dataset and budget, if there is."""
+"""What papers printed, cell by cell, and our number of the same recipe, if there is.
+
+A row of a suite says what the paper's recipe is; what it leaves open goes without saying
+(`defaults`). A run stands beside it if it says just that.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dml_bench.ledger.budgets import Group, switches
+from dml_bench.defaults import DATASETS, usual
+from dml_bench.ledger.budgeted import value
+from dml_bench.ledger.budgets import UNTRAINED, Group
+from dml_bench.ledger.naming import switches
+from dml_bench.ledger.reckonings import STANDS_FOR
 from dml_bench.ledger.sentences import links
+from dml_bench.methods import METHODS
+from dml_bench.methods.base import options
 from dml_bench.parts import cent, signed
+from dml_bench.published import FILE, Published, read_published
 from dml_bench.statistics import over_seeds
 from dml_bench.suites import load
 from dml_bench.types import Recipe
-from dml_bench.types.recipe import LATER
 
 SUITES = (
     *("paper-cifar10", "paper-stl10", "paper-cub200", "paper-sop", "paper-cars196"),
     *("ablations", "cifar10-jpeg"),
 )
-EPOCHS = {"seen": 200, "unseen": 60}
-"""Of a paper's recipe, where a suite's row says none: `recipes.PROTOCOLS`."""
 HEADER = (
     "| row | budget | metric | printed | ours | difference | switches | runs |",
     "| :-- | :-- | :-- | --: | --: | --: | :-- | :-- |",
 )
+ABOUT = (
+    "The paper's code keeps the epoch that is best on the test images; ours are of the last. Where"
+    " a row has another dataset than the printed one no difference is given."
+)
+SILENT = frozenset({"expect", "source", "monitor", "seed", "options", "precision"})
+"""Of a row what makes no other recipe; a precision does where the row names one."""
 Row = Mapping[str, Any]
 
 
@@ -31,55 +45,88 @@ def section(groups: Sequence[Group], folder: str) -> list[str]:
         groups: the runs of each recipe, one a seed.
         folder: where the records lie, seen from the page.
     """
-    lines = []
+    lines = [ABOUT, ""]
     for name in SUITES:
         suite = load(name)
         lines += [f"### {suite.title}", "", *HEADER]
         for row, label in zip(suite.runs, suite.labels, strict=True):
             lines += _cells(row, label, groups, folder)
         lines.append("")
-    return lines
+    return [*lines, *_without(), ""]
 
 
 def _cells(row: Row, label: str, groups: Sequence[Group], folder: str) -> Iterator[str]:
-    """Yield a line for each number that was printed for a row of a suite."""
-    ours = next((group for group in groups if _is(group[0].recipe, row)), None)
-    for metric, value in row.get("expect", {}).items():
-        about = f"| {label} | {budget(row)} | {metric} | {cent(value)}"
-        if ours is None or any(metric not in result.metrics for result in ours):
+    """Yield a line for each number that was printed for a row of a suite, and each run of it."""
+    ours = [group for group in groups if is_row(group[0].recipe, row)] if row.get("expect") else []
+    for metric, printed in row.get("expect", {}).items():
+        about = f"| {label} | {budget(row)} | {metric} | {cent(printed)}"
+        known = [group for group in ours if all(metric in result.metrics for result in group)]
+        for group in known:
+            mean, _ = over_seeds([result.metrics[metric] for result in group])
+            apart = signed(mean - printed) if row["dataset"] not in _standing() else ""
+            told = f"{switches(group[0].recipe)}; {group[0].recipe.precision}"
+            yield f"{about} | {value(group, metric)} | {apart} | {told} | {links(group, folder)} |"
+        if not known:
             yield f"{about} | not run yet | | | |"
-            continue
-        mean, half = over_seeds([result.metrics[metric] for result in ours])
-        ends = ours[0].intervals.get(metric) if half is None else None
-        told = cent(mean) + (f" ± {cent(half)}" if half is not None else "")
-        told += f" [{cent(ends[0])}, {cent(ends[1])}]" if ends else ""
-        apart = f"{signed(mean - value)} | {switches(ours[0].recipe)} | {links(ours, folder)} |"
-        yield f"{about} | {told} | {apart}"
+
+
+def _standing() -> set[str]:
+    """Return the datasets that stand for a printed one and are not it."""
+    return {name for theirs, ours in STANDS_FOR.items() for name in ours if name != theirs}
 
 
 def budget(row: Row) -> str:
-    """Return what a printed number took: its dataset and epochs.
+    """Return the dataset and epochs of a row.
 
     Example:
         >>> budget({"dataset": "cifar10", "method": "nce", "expect": {"knn@200": 0.8}})
         'cifar10, 200 epochs'
     """
-    epochs = _epochs(row)
+    epochs = _wanted(row)["epochs"]
     return f"{row['dataset']}, {f'{epochs} epochs' if epochs else 'untrained'}"
 
 
-def _epochs(row: Row) -> int:
-    if row["method"] in ("random", "init", "pixels"):
-        return 0
-    protocol = "seen" if "knn@200" in row.get("expect", {}) else "unseen"
-    return int(row.get("epochs", EPOCHS[protocol]))
+def is_row(recipe: Recipe, row: Row) -> bool:
+    """Return whether a recipe is a row's: all that it says, and what goes without saying.
+
+    Args:
+        recipe: of a run.
+        row: of a suite.
+    """
+    wanted = _wanted(row)
+    given = options(METHODS[row["method"]].Method, row.get("options", {}))
+    return dict(recipe.options) == given and all(
+        getattr(recipe, name) == said for name, said in wanted.items()
+    )
 
 
-def _is(recipe: Recipe, row: Row) -> bool:
-    """Return whether a recipe is a row's: all that the row says, the printed budget, no more."""
-    said = {k: v for k, v in row.items() if k not in ("expect", "source", "options", "monitor")}
-    said |= {"epochs": _epochs(row)}
-    young = {k: v for k, v in LATER.items() if k not in said}
-    same = all(getattr(recipe, name) == value for name, value in {**young, **said}.items())
-    options = row.get("options", {}).items()
-    return same and all(recipe.options.get(name) == value for name, value in options)
+def _wanted(row: Row) -> dict[str, Any]:
+    """Return the fields that a run of a row has; without those that follow from the images."""
+    protocol = "seen" if {"knn@200", "linear"} & set(row.get("expect", {})) else "unseen"
+    unsaid = usual(row["method"], protocol, DATASETS.get(row["dataset"], {}))
+    wanted = {k: v for k, v in {**unsaid, **row}.items() if k not in SILENT}
+    if "precision" in row:
+        wanted["precision"] = row["precision"]
+    if wanted["head"] == "none":
+        del wanted["dim"]  # it is the network's
+    if not wanted.get("crop"):
+        wanted.pop("crop", None)  # it is the images'
+    if row["method"] in UNTRAINED:
+        wanted["epochs"] = 0
+    return wanted
+
+
+def _without() -> Iterator[str]:
+    """Yield a table of the printed numbers that no suite has a row for."""
+    rows = [row for name in SUITES for row in load(name).runs]
+    known = {(r["dataset"], m, v) for r in rows for m, v in r.get("expect", {}).items()}
+    yield from ("### Printed, and no suite runs it", "")
+    yield from ("| printed | row | dataset | metric | value |", "| :-- | :-- | :-- | :-- | --: |")
+    for cell in _papers():
+        if (cell.dataset, cell.metric, cell.value) not in known:
+            about = f"{cell.source} | {cell.label} | {cell.dataset} | {cell.metric}"
+            yield f"| {about} | {cent(cell.value)} |"
+
+
+def _papers() -> list[Published]:
+    return [cell for cell in read_published(FILE) if cell.source_key.startswith("invaspread_t")]

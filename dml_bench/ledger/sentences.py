@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from dml_bench.ledger.budgets import said
+from dml_bench.ledger import naming
+from dml_bench.ledger.budgets import budget
 from dml_bench.ledger.reckonings import Inflation
 from dml_bench.ledger.verdicts import Line
 from dml_bench.parts import cent, signed
-from dml_bench.rows import labels_of
-from dml_bench.types import Recipe, RunResult
+from dml_bench.types import RunResult
 
 
 def sentence(one: Line, folder: str) -> str:
@@ -17,39 +17,51 @@ def sentence(one: Line, folder: str) -> str:
         one: the comparison.
         folder: where the records lie, seen from the page.
     """
-    a, b = _names(one.a[0].recipe, one.b[0].recipe)
+    a, b = naming.pair(one.a[0].recipe, one.b[0].recipe)
     sides = f"{a} {cent(one.values[0])} against {b} {cent(one.values[1])}"
     return (
-        f"{said(one.a[0])}: {one.name} of {sides}, {difference(one)}: **{one.verdict}**."
+        f"{one.where}: {one.name} of {sides}, {difference(one)}: **{one.verdict}**."
         f" Runs: {links(one.a, folder)} against {links(one.b, folder)}."
     )
 
 
-def _names(a: Recipe, b: Recipe) -> tuple[str, str]:
-    """Return what tells two recipes apart; two methods by their rates as well."""
-    names = labels_of([a, b])
-    if a.method == b.method or a.lr == b.lr:
-        return names[0], names[1]
-    return f"{names[0]} at rate {a.lr:g}", f"{names[1]} at rate {b.lr:g}"
+def alone(one: Line, folder: str) -> str:
+    """Return a recipe beside a number that it aims at, in words."""
+    recipe = f"{one.a[0].recipe.method} ({naming.switches(one.a[0].recipe)})"
+    return (
+        f"{one.where}: {one.name} of {recipe}: {cent(one.values[0])} where {cent(one.values[1])} is"
+        f" the aim, {difference(one)}: **{one.verdict}**. Runs: {links(one.a, folder)}."
+    )
 
 
 def difference(one: Line) -> str:
     """Return a difference with its interval, and how many seeds it is over."""
-    value = signed(one.difference)
-    if one.half is None:
-        return f"{value}, one seed"
-    ends = f"[{signed(one.difference - one.half)}, {signed(one.difference + one.half)}]"
-    return f"{value} {ends} over {len(one.a)} seeds"
+    return interval(one.difference, one.half, len(one.a))
 
 
-def inflated(one: Inflation, folder: str) -> str:
-    """Return what the best epoch adds, in words, with its runs."""
-    ends = (
-        f" ± {cent(one.half)} over {len(one.runs)} seeds" if one.half is not None else ", one seed"
-    )
+def interval(value: float, half: float | None, seeds: int) -> str:
+    """Return a difference in per cent with the ends of its interval.
+
+    Example:
+        >>> interval(0.1, 0.025, 3), interval(0.1, None, 1)
+        ('+10.0 [+7.5, +12.5] over 3 seeds', '+10.0, one seed')
+    """
+    if half is None:
+        return f"{signed(value)}, one seed"
+    return f"{signed(value)} [{signed(value - half)}, {signed(value + half)}] over {seeds} seeds"
+
+
+def inflated(one: Inflation, name: str, folder: str) -> str:
+    """Return what the best epoch adds, in words, with its runs.
+
+    Args:
+        one: of a recipe.
+        name: what that is called.
+        folder: where the records lie, seen from the page.
+    """
     return (
-        f"{said(one.runs[0])}, {labels_of([one.runs[0].recipe])[0]}: {one.name} {cent(one.best)} in"
-        f" the best epoch, {cent(one.last)} in the last: {signed(one.added)}{ends}."
+        f"{budget(one.runs[0])}, {name}: {one.name} {cent(one.best)} in the best epoch,"
+        f" {cent(one.last)} in the last: {interval(one.added, one.half, len(one.runs))}."
         f" Runs: {links(one.runs, folder)}."
     )
 

@@ -1,18 +1,21 @@
 """Two recipes against each other, seed by seed: the difference, its interval, and what it decides.
 
 The rules are these and no others. The interval is Student's t over the seeds that both have. A
-claim holds if the whole interval lies on its side, does not if it lies on the other, and is
-not decided otherwise; one seed decides nothing.
+claim holds if the whole interval lies on its side, does not if it lies on the other, and is not
+decided otherwise; one seed decides nothing. Two are alike if the whole interval lies within a
+point, and are not if it lies beyond.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from dml_bench.ledger.budgets import Where
+from dml_bench.ledger.questions import ALIKE, MORE
 from dml_bench.statistics import over_seeds
 from dml_bench.types import RunResult
 
 HOLDS, FAILS, OPEN, ABSENT = WORDS = ("holds", "does not hold", "not decided", "not run yet")
-MORE, LESS, ALIKE = ("more", "less", "alike")
 MARGIN = 0.01
 """How far apart two may lie, ends of the interval included, and be called alike: a point."""
 Measure = Callable[[RunResult], float | None]
@@ -24,6 +27,7 @@ class Line:
 
     Args:
         a, b: the runs, one a seed; the same seeds in the same order.
+        where: dataset, network and budget.
         name: of what was measured.
         values: (a, b), means over the seeds.
         difference: a - b, the mean over the seeds.
@@ -33,6 +37,7 @@ class Line:
 
     a: Sequence[RunResult]
     b: Sequence[RunResult]
+    where: Where
     name: str
     values: tuple[float, float]
     difference: float
@@ -60,31 +65,38 @@ def judged(difference: float, half: float | None, expected: str) -> str:
     if expected == ALIKE:
         if low >= -MARGIN and high <= MARGIN:
             return HOLDS
-        return FAILS if low > 0 or high < 0 else OPEN
+        return FAILS if low > MARGIN or high < -MARGIN else OPEN
     above, below = (HOLDS, FAILS) if expected == MORE else (FAILS, HOLDS)
     return above if low > 0 else below if high < 0 else OPEN
 
 
 def line(
-    a: Sequence[RunResult], b: Sequence[RunResult], name: str, measure: Measure, expected: str
+    a: Sequence[RunResult],
+    b: Sequence[RunResult],
+    measure: tuple[str, Measure],
+    expected: str = MORE,
+    *,
+    where: Where,
 ) -> Line | None:
     """Return the comparison of two recipes; None where no seed has both numbers.
 
     Args:
         a: the runs of a recipe, one a seed.
         b: those of the other; a start that no seed moves (`seedless`) stands beside every seed.
-        name: of what is measured.
-        measure: of a run -> the number, or None where it has none.
+        measure: a name, and of a run -> the number, or None where it has none.
         expected: what a claim says of a beside b.
+        where: dataset, network and budget.
     """
-    pairs = [(x, y) for x, y in _pairs(a, b) if None not in (measure(x), measure(y))]
+    name, of = measure
+    pairs = [(x, y) for x, y in _pairs(a, b) if None not in (of(x), of(y))]
     if not pairs:
         return None
-    both = [(float(measure(x) or 0), float(measure(y) or 0)) for x, y in pairs]
+    both = [(float(of(x) or 0), float(of(y) or 0)) for x, y in pairs]
     difference, half = over_seeds([x - y for x, y in both])
     values = (over_seeds([x for x, _ in both])[0], over_seeds([y for _, y in both])[0])
     firsts, seconds = zip(*pairs, strict=True)
-    return Line(firsts, seconds, name, values, difference, half, judged(difference, half, expected))
+    verdict = judged(difference, half, expected)
+    return Line(firsts, seconds, where, name, values, difference, half, verdict)
 
 
 def _pairs(a: Sequence[RunResult], b: Sequence[RunResult]) -> Iterable[tuple[RunResult, RunResult]]:
@@ -104,19 +116,36 @@ def seedless(result: RunResult) -> bool:
     return recipe.method == "init" and recipe.head == "none"
 
 
-def overall(lines: Sequence[Line]) -> str:
-    """Return what all comparisons of a claim say together.
+def told(lines: Sequence[Line]) -> str:
+    """Return what the comparisons of a claim say, each where it was made.
 
     Example:
-        >>> overall([])
-        'not run yet'
+        >>> told([])
+        '**not run yet**'
     """
-    counts = {word: sum(one.verdict == word for one in lines) for word in (HOLDS, FAILS, OPEN)}
-    found = {word: n for word, n in counts.items() if n}
-    if not found:
-        return ABSENT
-    first, *others = found
-    if not others:
-        return first if len(lines) == 1 else f"{first} in all {len(lines)}"
-    told = [f"{first} in {found[first]} of {len(lines)}", *(f"{w} in {found[w]}" for w in others)]
-    return ", ".join(told)
+    found = {word: [_at(one, lines) for one in lines if one.verdict == word] for word in WORDS}
+    words = [f"**{word}** on {'; on '.join(places)}" for word, places in found.items() if places]
+    return ". ".join(words) or f"**{ABSENT}**"
+
+
+def _at(one: Line, lines: Sequence[Line]) -> str:
+    """Return where a comparison was made, as briefly as tells it from the others."""
+    brief = one.where.brief
+    alone = all(other.where.brief != brief for other in lines if other.where != one.where)
+    return brief if alone else str(one.where)
+
+
+def counted(lines: Sequence[Line]) -> str:
+    """Return of how many comparisons of different recipes each verdict is, each place for itself.
+
+    Example:
+        >>> counted([])
+        '**not run yet**'
+    """
+    words = []
+    for where in dict.fromkeys(one.where for one in lines):
+        some = [one for one in lines if one.where == where]
+        counts = Counter(one.verdict for one in some)
+        each = ", ".join(f"{word} in {counts[word]}" for word in WORDS if word in counts)
+        words.append(f"**{each}** of {len(some)} on {_at(some[0], lines)}")
+    return "; ".join(words) or f"**{ABSENT}**"

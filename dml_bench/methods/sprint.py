@@ -3,7 +3,8 @@
 Source: none for the whole. The loss is InvaSpread's released one (Ye et al., CVPR 2019) with the
 gradient through those asked as well, over every pair of the views; the head that is thrown away is
 SimCLR's (Chen et al., ICML 2020), and the rate rises and falls by step.
-Differs from the source: the suite `ledger-better` takes these changes one by one.
+Differs from the source: the suite `ledger-better` tries settings of it, and holds it against the
+released recipe; `ledger-cifar` has the gradient through those asked by itself.
 """
 
 from itertools import combinations

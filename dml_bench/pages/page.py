@@ -13,13 +13,13 @@ from markupsafe import Markup, escape
 
 from dml_bench.again import again
 from dml_bench.atomic import atomic_write
-from dml_bench.ledger.account import answers
+from dml_bench.ledger.answers import answers
+from dml_bench.ledger.budgets import gathered
 from dml_bench.locks import only_writer
 from dml_bench.pages import figures
 from dml_bench.pages.sections import Section, sections
 from dml_bench.published import Published
 from dml_bench.rows import HERE
-from dml_bench.rows import groups as grouped
 from dml_bench.types import RunResult
 
 FOLDER = "records"
@@ -65,8 +65,12 @@ def decided(records: Sequence[RunResult]) -> list[tuple[str, list[str], list[str
     if not records:
         return []
     return [
-        (title, short, [line.removeprefix("- ") for line in lines if line.startswith("- ")])
-        for title, short, lines in answers(grouped(records), FOLDER)
+        (
+            one.title,
+            list(one.short),
+            [line.removeprefix("- ") for line in one.lines if line[:2] == "- "],
+        )
+        for one in answers(gathered(records), FOLDER)
     ]
 
 

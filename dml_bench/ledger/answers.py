@@ -1,0 +1,213 @@
+"""The questions of the ledger and what the runs say to each, in sentences."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from statistics import median
+from typing import NamedTuple
+
+from dml_bench.ledger import budgeted, naming, reckonings
+from dml_bench.ledger.budgets import Group
+from dml_bench.ledger.questions import QUESTIONS, Claim, Question
+from dml_bench.ledger.reckonings import AIM, Gain, Inflation
+from dml_bench.ledger.sentences import alone, inflated, sentence
+from dml_bench.ledger.verdicts import ABSENT, FAILS, HOLDS, Line, counted, told
+from dml_bench.parts import cent, signed
+from dml_bench.suites import load
+
+
+class Section(NamedTuple):
+    """What the runs say to a question.
+
+    Args:
+        title: its heading.
+        short: what it comes to, in a sentence or more.
+        lines: the comparisons, in Markdown.
+        intervals: how many of them have an interval.
+    """
+
+    title: str
+    short: Sequence[str]
+    lines: Sequence[str]
+    intervals: int
+
+
+def answers(groups: Sequence[Group], folder: str) -> list[Section]:
+    """Return what the runs say to each question, those that were not run among them.
+
+    Args:
+        groups: the runs of each recipe, one a seed.
+        folder: where they lie, seen from the page.
+    """
+    return [
+        *(_question(question, groups, folder) for question in QUESTIONS),
+        _order(groups, folder),
+        _epochs(groups, folder),
+        _helps(groups, folder),
+        _own(groups, folder),
+    ]
+
+
+def _sure(lines: Iterable[Line]) -> int:
+    return sum(one.half is not None for one in lines)
+
+
+def _question(question: Question, groups: Sequence[Group], folder: str) -> Section:
+    short, lines, intervals = [], [], 0
+    for claim in question.claims:
+        found = reckonings.of_claim(claim, groups)
+        intervals += _sure(found)
+        short.append(f"{claim.text}: {told(found)}.")
+        lines += [f"**{claim.text}.** {_printed(claim)}".rstrip(), ""]
+        lines += [*_comparisons(claim, found, folder), ""]
+    if question.printed:
+        lines += [f"The paper says: {question.printed}.", ""]
+    return Section(question.title, short, [*lines, f"Checked: {question.checked}"], intervals)
+
+
+def _comparisons(claim: Claim, found: Sequence[Line], folder: str) -> list[str]:
+    if not found:
+        return [f"- {ABSENT}"]
+    if claim.by == "result":
+        return [f"- {sentence(one, folder)}" for one in found]
+    return [
+        f"- {sentence(one, folder)} What the first reaches in one epoch the second reaches"
+        f" {reckonings.caught_up(one)}."
+        for one in found
+    ]
+
+
+def _printed(claim: Claim) -> str:
+    """Return what the paper printed for both sides of a claim, and where."""
+    if not claim.printed:
+        return ""
+    name, *labels = claim.printed
+    suite = load(name)
+    rows = [suite.runs[suite.labels.index(label)] for label in labels]
+    metric = next(iter(rows[0]["expect"]))
+    values = [cent(row["expect"][metric]) for row in rows]
+    sources = " and ".join(dict.fromkeys(row["source"] for row in rows))
+    where = f"{rows[0]['dataset']} at the paper's budget, best epoch on the test"
+    return f"Printed: {metric} {values[0]} against {values[1]} ({sources}; {where})."
+
+
+def _order(groups: Sequence[Group], folder: str) -> Section:
+    title = "Which published order survives equal budgets"
+    found = reckonings.orders(groups)
+    lines = [
+        f"- {first.source}: {first.label} ({cent(first.value)}) before {second.label}"
+        f" ({cent(second.value)}). Ours: {sentence(one, folder)}"
+        for first, second, one in found
+    ]
+    about = (
+        "Checked: both methods of a pair have dataset, network, images, epochs, batch and"
+        " augmentation alike; each stands in the variant and at the rate that served it best on the"
+        " test, InvaSpread as released. The printed numbers are of the paper's datasets and"
+        " budgets: it is their order that is asked here, not they."
+    )
+    pairs = [one for *_, one in found]
+    short = f"The method that the paper's table has ahead ends ahead: {counted(pairs)}."
+    return Section(title, [short], [*lines, "", about], _sure(pairs))
+
+
+def _epochs(groups: Sequence[Group], folder: str) -> Section:
+    title = "What choosing the best test epoch adds"
+    found = reckonings.inflations(groups)
+    recipes = [one.runs[0].recipe for one in found]
+    names = [naming.known(recipe, recipes) for recipe in recipes]
+    lines = [f"- {inflated(one, n, folder)}" for one, n in zip(found, names, strict=True)]
+    about = (
+        "Checked: the best epoch is never below the last, and has the more to gain from the more"
+        " epochs it is chosen among; so recipes of as many epochs stand together."
+    )
+    told_of = [_range(epochs, list(some)) for epochs, some in groupby(found, key=_n_epochs)]
+    short = f"The best epoch on the test over the last one: {'; '.join(told_of) or _absent()}."
+    return Section(title, [short], [*lines, "", about], 0)
+
+
+def _n_epochs(one: Inflation) -> int:
+    return one.runs[0].recipe.epochs
+
+
+def _absent() -> str:
+    return f"**{ABSENT}**"
+
+
+def _range(epochs: int, some: Sequence[Inflation]) -> str:
+    added = [one.added for one in some]
+    recipes = "1 recipe" if len(some) == 1 else f"{len(some)} recipes"
+    return (
+        f"of {epochs} epochs **{signed(median(added))}** points, the median of {recipes} from"
+        f" {signed(min(added))} to {signed(max(added))}"
+    )
+
+
+def _helps(groups: Sequence[Group], folder: str) -> Section:
+    found = reckonings.gains(groups)
+    drawn = [one for one in found if one.start.a[0].recipe.weights == "none"]
+    kept = [one for one in found if one.start.a[0].recipe.weights != "none"]
+    short = []
+    for start, some in (("ImageNet weights", kept), ("random weights", drawn)):
+        for word, labelled in (("without", False), ("with", True)):
+            mine = [one for one in some if _labelled(one) == labelled]
+            text = f"From {start}, training {word} labels ends above"
+            short.append(f"{text} the same network untrained: {counted([g.start for g in mine])}.")
+            over = [g.features for g in mine if g.features]
+            if some is kept:
+                short.append(f"{text} the frozen features without a head: {counted(over)}.")
+    strengths = reckonings.by_strength(found)
+    short.append(_strength(strengths))
+    lines = [
+        *budgeted.gains(found, folder),
+        "",
+        "**InvaSpread as released, the strongest start first.**",
+        "",
+        *([f"- {sentence(one, folder)}" for one in strengths] or [f"- {ABSENT}"]),
+        "",
+        "Checked: a start has dataset, network, weights, sizes, head and precision of what was"
+        " trained; runs with the rate 0 are no training and stand in no count.",
+    ]
+    lines_of = [one for g in found for one in (g.start, g.features) if one]
+    return Section("When does it help at all", short, lines, _sure(lines_of))
+
+
+def _labelled(one: Gain) -> bool:
+    return one.start.a[0].supervision == "supervised"
+
+
+def _strength(lines: Sequence[Line]) -> str:
+    each = [
+        f"from {cent(one.values[1])} by {signed(one.difference)} ({one.where.brief})"
+        for one in lines
+    ]
+    up = [text for text, one in zip(each, lines, strict=True) if one.verdict == HOLDS]
+    down = [text for text, one in zip(each, lines, strict=True) if one.verdict == FAILS]
+    return (
+        f"InvaSpread as released rises {'; '.join(up) or 'nowhere'}. It falls"
+        f" {'; '.join(down) or 'nowhere'}. Not decided: {len(lines) - len(up) - len(down)} starts."
+    )
+
+
+def _own(groups: Sequence[Group], folder: str) -> Section:
+    found = reckonings.own(groups)
+    aim = f"Sprint reaches {cent(AIM)} % weighted kNN in one epoch of CIFAR-10, two views an image"
+    claims = (
+        ("Sprint does better than InvaSpread as released", found.released),
+        ("Sprint does better than InvaSpread with its head and batch norm", found.alike),
+    )
+    short = [f"{text}: {told(some)}." for text, some in claims]
+    lines: list[str] = []
+    for text, some in (*claims, ("Settings that were tried, which decide nothing", found.tried)):
+        told_of = [f"- {sentence(one, folder)}" for one in some] or [f"- {ABSENT}"]
+        lines += [f"**{text}.**", "", *told_of, ""]
+    lines += [
+        f"**{aim}.**",
+        "",
+        *([f"- {alone(one, folder)}" for one in found.aim] or ["- " + ABSENT]),
+    ]
+    checked = (
+        "Checked: both have looked at as many pictures. Settings were chosen on the test images of"
+        " a tenth of CIFAR-10; what else it is asked of was not looked at before."
+    )
+    intervals = _sure([*found.released, *found.alike, *found.aim])
+    title = "The project's own recipe beside the released one"
+    return Section(title, [*short, f"{aim}: {told(found.aim)}."], [*lines, "", checked], intervals)

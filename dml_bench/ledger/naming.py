@@ -1,0 +1,141 @@
+"""What recipes are called: two beside each other, many in a table, and by their switches."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from dml_bench.atomic import to_json
+from dml_bench.ledger.budgets import EVERY, UNTRAINED, kept, views
+from dml_bench.types import Recipe
+
+SETTING = frozenset(
+    {
+        *("dataset", "method", "backbone", "backbone_digest", "weights", "weights_digest"),
+        *("mean", "std", "crop", "epochs", "share", "precision"),
+    }
+)
+"""Fields that a heading says, or that follow from others."""
+OWN = frozenset({"momentum", "weight_decay", "per_class", "dim", "order", "fit", "resize"})
+"""Fields that two methods may have of their own, and that no sentence says."""
+VARIANTS: Mapping[str, Sequence[str]] = {
+    "nce": ("constant",),
+    "deepcluster": ("clusters",),
+    "sprint": ("temperature", "views"),
+}
+"""Options that make another method of it, said beside methods with other options."""
+
+
+def pair(a: Recipe, b: Recipe) -> tuple[str, str]:
+    """Return what two recipes are called beside each other: all in which they differ.
+
+    Args:
+        a: a recipe of a comparison.
+        b: the other.
+    """
+    across = a.method != b.method
+    left = SETTING - {"epochs", "precision", "share"} | (OWN if across else frozenset())
+    names = [name for name in sorted(EVERY - left) if getattr(a, name) != getattr(b, name)]
+    found = []
+    for recipe in (a, b):
+        told = {name: getattr(recipe, name) for name in names if name != "method_digest"}
+        options = VARIANTS.get(recipe.method, ()) if across else _unlike(a, b)
+        told |= {name: recipe.options[name] for name in options}
+        words = [f"{name}={_plain(value)}" for name, value in told.items()]
+        if views(a) != views(b) and "views" not in told:
+            words.append("1 view" if views(recipe) == 1 else f"{views(recipe)} views")
+        found.append(_with(recipe.method, words))
+    return found[0], found[1]
+
+
+def _unlike(a: Recipe, b: Recipe) -> list[str]:
+    names = {*a.options, *b.options}
+    return sorted(name for name in names if a.options.get(name) != b.options.get(name))
+
+
+def labels(recipes: Sequence[Recipe]) -> list[str]:
+    """Name the rows of a table: by the method, and by what most of its rows have otherwise.
+
+    No two different recipes of one budget get the same name.
+
+    Args:
+        recipes: of one budget, without their seeds.
+    """
+    found = []
+    for recipe in recipes:
+        same = [_values(other) for other in recipes if other.method == recipe.method]
+        told = {
+            name: value
+            for name, value in _values(recipe).items()
+            if value != _usual([other.get(name) for other in same])
+        }
+        words = [f"{name}={_plain(value)}" for name, value in told.items()]
+        found.append(_with(recipe.method, words))
+    return found
+
+
+def known(of: Recipe, others: Sequence[Recipe]) -> str:
+    """Return what a recipe is called among others of its budget.
+
+    Args:
+        of: the recipe.
+        others: it, and others of any budget.
+    """
+    same = [one for one in others if all(getattr(one, n) == getattr(of, n) for n in SETTING)]
+    return dict(zip((one.key for one in same), labels(same), strict=True))[of.key]
+
+
+def _values(recipe: Recipe) -> dict[str, Any]:
+    values = recipe.decisive()
+    about = {name: values[name] for name in sorted(EVERY - SETTING)}
+    return {**dict(sorted(recipe.options.items())), **about}
+
+
+def _usual(values: Sequence[Any]) -> Any:
+    """Return what most have; of two as frequent the first as text."""
+    counts = Counter(to_json(value) for value in values)
+    most = max(counts.values())
+    first = min(text for text, n in counts.items() if n == most)
+    return next(value for value in values if to_json(value) == first)
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _with(name: str, words: Sequence[str]) -> str:
+    return f"{name} ({', '.join(words)})" if words else name
+
+
+def switches(recipe: Recipe) -> str:
+    """Return the switches of a recipe that numbers of papers silently hang on."""
+    return "; ".join([*_form(recipe), *kept(recipe), *_shown(recipe)])
+
+
+def _form(recipe: Recipe) -> Iterator[str]:
+    if recipe.method != "invaspread":
+        return
+    form = recipe.options["form"]
+    detached = recipe.options["detach_keys"]
+    stopped = form == "code" if detached == "form" else detached == "yes"
+    yield f"{form} form"
+    yield "self term" if form == "paper" else "no self term"
+    yield "stop-gradient" if stopped else "no stop-gradient"
+    yield "neighbour positive" if recipe.options["neighbour"] else "own second view"
+    if recipe.options["negatives"] != "all":
+        yield f"{recipe.options['negatives']} negatives"
+
+
+def _shown(recipe: Recipe) -> Iterator[str]:
+    if recipe.resize:
+        yield "squashed images" if recipe.fit == "squash" else "images not squashed"
+    if recipe.head != "none":
+        yield f"{recipe.dim} dimensions"
+    if not recipe.epochs or recipe.method in UNTRAINED:
+        return
+    yield "1 view" if views(recipe) == 1 else f"{views(recipe)} views"
+    yield f"augmentation {recipe.augmentation}"
+    yield f"batches of {recipe.batch}"
+    if recipe.optimiser != "sgd":
+        yield recipe.optimiser
+    yield f"rate {recipe.lr:g}, {recipe.schedule}"
+    yield "last epoch"

@@ -1,0 +1,125 @@
+"""The ledger as it will stand when every suite has run: with made-up numbers, from the real rows.
+
+What no record says yet is asked here: that each question gets an answer, and each answer its own
+words.
+"""
+
+import hashlib
+import json
+import random
+import re
+from collections import Counter
+
+import pytest
+
+from dml_bench.defaults import DATASETS, usual
+from dml_bench.ledger import account, answers, reckonings
+from dml_bench.ledger.budgets import gathered
+from dml_bench.ledger.questions import QUESTIONS
+from dml_bench.methods import METHODS
+from dml_bench.methods.base import options
+from dml_bench.suites import load
+from dml_bench.types import Recipe, RunResult
+
+SUITES = (
+    *("methods", "crops-methods", "cifar10-jpeg"),
+    *("ledger-glyphs", "ledger-cifar", "ledger-curves", "ledger-start", "ledger-better"),
+    "ledger-crops",
+)
+IMAGES = {"glyphs": 10_506, "cub100_crops": 3_428, "cars196_crops": 8_054, "cifar10_jpeg": 50_000}
+SEEN = ("cifar10_jpeg",)
+
+
+def recipe(row):
+    """A row as a recipe, on a processor with bfloat16."""
+    protocol = "seen" if row["dataset"] in SEEN else "unseen"
+    said = {**usual(row["method"], protocol, DATASETS.get(row["dataset"], {})), **row}
+    said |= {"weights_digest": "", "mean": (0.5,) * 3, "std": (0.5,) * 3}
+    said["precision"] = "bf16" if said["precision"] == "auto" else said["precision"]
+    said["options"] = options(METHODS[row["method"]].Method, row.get("options", {}))
+    said["crop"] = said.get("crop") or 32
+    said["dim"] = 1280 if said["head"] == "none" else said["dim"]
+    return Recipe(**{k: v for k, v in said.items() if k not in ("label", "seeds")})
+
+
+def result(made):
+    """A made-up run: its number is its recipe's own, a little otherwise for each seed."""
+    seedless = json.dumps({**made.decisive(), "seed": 0}, sort_keys=True)
+    around = 0.2 + 0.5 * random.Random(seedless).random()
+    value = around + random.Random(made.key).gauss(0, 0.003)
+    metric = "knn@200" if made.dataset in SEEN else "recall@1"
+    curve = [{"epoch": n + 1, made.monitor: value} for n in range(made.epochs)]
+    asked = f"{made.dataset} {made.share if metric == 'knn@200' else 1}"
+    return RunResult(
+        recipe=made,
+        metrics={metric: value},
+        curve=curve if made.monitor != "none" else [],
+        counts={"train_images": round(IMAGES[made.dataset] * made.share)} if made.epochs else {},
+        fingerprint=hashlib.sha256(asked.encode()).hexdigest()[:16],
+        supervision=METHODS[made.method].Method.supervision,
+        seconds={},
+        environment={},
+        finished="",
+        spread={"alignment": 0.5, "uniformity": -2.0},
+    )
+
+
+@pytest.fixture(scope="module")
+def records():
+    made = {one.key: one for name in SUITES for one in map(recipe, load(name).runs)}
+    return [result(one) for one in made.values()]
+
+
+@pytest.fixture(scope="module")
+def text(records):
+    return account.text(records, "published")
+
+
+CLAIMS = [claim for question in QUESTIONS for claim in question.claims]
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.text)
+def test_every_claim_is_decided_by_more_than_one_seed(claim, records):
+    found = reckonings.of_claim(claim, gathered(records))
+    assert max((len(one.a) for one in found), default=0) > 1
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.text)
+def test_a_claim_has_one_comparison_for_each_budget(claim, records):
+    places = [str(one.where) for one in reckonings.of_claim(claim, gathered(records))]
+    assert len(places) == len(set(places))
+
+
+def test_every_question_has_an_answer(records):
+    for section in answers.answers(gathered(records), "published"):
+        assert section.intervals or "best epoch" in section.short[0], section.title
+        assert "not run yet" not in "".join(section.short), section.title
+
+
+def test_the_paper_orders_of_both_crops_and_of_cifar_are_decided(records):
+    found = [one for *_, one in reckonings.orders(gathered(records))]
+    decided = {one.where.dataset for one in found if one.half is not None}
+    assert decided == {"cub100_crops, 80 px", "cars196_crops, 80 px", "cifar10_jpeg"}
+
+
+def test_no_two_sentences_say_the_same_of_other_runs(text):
+    told = [line for line in text.splitlines() if line.startswith("- ") and " Runs: " in line]
+    assert len(told) > 60
+    found = {}
+    for line in told:
+        words, runs = line.split(" Runs: ", 1)
+        words = re.sub(r"(?<![=:\d])[-+]?\d+\.\d\b", "", words.partition("Ours: ")[2] or words)
+        found.setdefault(re.sub(r"\*\*.*?\*\*", "", words), set()).add(runs.split(". What")[0])
+    assert {words: runs for words, runs in found.items() if len(runs) > 1} == {}
+
+
+def test_no_two_rows_of_a_table_have_the_same_name(text):
+    for table in text.split("\n### ")[1:]:
+        if "| recipe |" in table:
+            rows = [line.split(" | ")[0] for line in table.splitlines() if line.startswith("| ")]
+            assert len(rows) == len(set(rows)), Counter(rows).most_common(1)
+
+
+def test_the_head_says_how_many_comparisons_there_are(text, records):
+    sections = answers.answers(gathered(records), "published")
+    assert f"\n{sum(section.intervals for section in sections)} comparisons here" in text
