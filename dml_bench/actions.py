@@ -1,6 +1,7 @@
 """What the commands do that have no file of their own; `cli` says how they are called."""
 
 import argparse
+from pathlib import Path
 
 from rich.console import Console
 
@@ -89,19 +90,27 @@ def publish(args: argparse.Namespace) -> int:
     for path in records.publish(args.results, args.runs, args.into):
         print(path)
     if (args.into.parent / account.NAME).exists():  # it says what is published: no less, no more
-        print(account.write(args.into))
+        _tell(args.into)
     return 0
 
 
 def ledger(args: argparse.Namespace) -> int:
-    """Write what the published records decide, beside them."""
+    """Write what the published records decide: the ledger, its plots, their page."""
     folder = args.records or records.home()
     if not any(folder.glob("*/result.json")):
         raise StoreError(
             f"--records {folder}: expected published records, found none; name their folder"
         )
-    print(account.write(folder))
+    _tell(folder)
     return 0
+
+
+def _tell(folder: Path) -> None:
+    """Write all that is said of a folder of records, and name the files."""
+    from dml_bench.pages import page
+
+    for path in [account.write(folder), *page.write_records(read_records(folder), folder)]:
+        print(path)
 
 
 def audit(args: argparse.Namespace) -> int:

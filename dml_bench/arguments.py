@@ -192,12 +192,13 @@ def _add_publish(commands: "Commands") -> None:
 
 def _add_ledger(commands: "Commands") -> None:
     p = _command(
-        commands, "ledger", "write what the published records decide of the papers' claims",
+        commands, "ledger", "write what the published records decide: LEDGER.md, plots, page",
         "dml-bench ledger",
     )  # fmt: skip
     p.add_argument(
         "--records", type=Path, metavar="DIR",
-        help=f"of published records; the ledger is written beside it; default: {PUBLISHED}",
+        help=f"of published records; LEDGER.md and LEDGER.html are written beside it, plots/ into"
+        f" it; default: {PUBLISHED}, here or in the checkout",
     )  # fmt: skip
     p.set_defaults(command="ledger")
 

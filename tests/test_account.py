@@ -739,7 +739,7 @@ def test_the_command_writes_it_beside_the_records(tmp_path, capsys):
     (folder / kept.name).mkdir(parents=True)
     (folder / kept.name / "result.json").write_bytes((kept / "result.json").read_bytes())
     assert main(["ledger", "--records", str(folder)]) == 0
-    assert capsys.readouterr().out == f"{tmp_path / 'LEDGER.md'}\n"
+    assert capsys.readouterr().out == f"{tmp_path / 'LEDGER.md'}\n{tmp_path / 'LEDGER.html'}\n"
     assert (tmp_path / "LEDGER.md").read_text() == account.text(read_records(folder), "published")
 
 

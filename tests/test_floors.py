@@ -88,6 +88,7 @@ FLOORS = [
     {
         "typeset",
         "pages/figures",
+        "pages/prose",
         "outcomes",
         "pages/charts",
         "pages/gallery",
@@ -135,6 +136,7 @@ HOMES = {
     "matplotlib": {"pages/figures", "pages/plots", "pages/costs", "data/glyphs"},
     "argcomplete": {"completion"},
     "jinja2": {"pages/page"},
+    "markdown_it": {"pages/prose"},
     "pandas": {"report"},
     "pyarrow": {"readers", "export"},
     "pytorch_metric_learning": {"methods"},

@@ -8,6 +8,7 @@ import pytest
 from exhibition import HOSTILE, write_place
 
 from dml_bench.pages import page
+from dml_bench.pages.sections import sections
 from dml_bench.results import finished_runs
 
 webdriver = pytest.importorskip("selenium.webdriver")
@@ -330,3 +331,52 @@ def test_another_script_than_ours_is_not_run(browser, address, tmp_path):
     browser.get(changed.as_uri())
     assert browser.execute_script("return window.bad") is None
     browser.get_log("browser")  # it says that it refused, as it should
+
+
+@pytest.fixture
+def ledger(browser, tmp_path):
+    """A page of records and of what a ledger says of them, with a table that is wide."""
+    results = tmp_path / "results"
+    write_place(tmp_path)
+    records = finished_runs(results)
+    links = " ".join(f"[s0](records/{record.recipe.key}/result.json)" for record in records)
+    row = " | ".join(["some words of a cell that is wide"] * 8)
+    lines = [f"- One against another: **holds**. Runs: {links}.", "", f"| {row} |",
+             f"|{' --: |' * 8}", f"| {row} |"]  # fmt: skip
+    found = sections([], results, records, data_root=None)
+    path = tmp_path / "ledger.html"
+    path.write_text(page.html(found, [("Who wins?", ["One wins: **holds**."], lines)]))
+    size(browser, 1400)
+    browser.get(path.as_uri())
+    return browser
+
+
+def test_an_answer_leads_to_its_runs_and_they_to_their_records(ledger):
+    (answer,) = shown(every(ledger, "#ledger a"))
+    assert shown(every(ledger, "#ledger .entry li, .run-record")) == []
+    answer.click()
+    links = shown(every(ledger, "#ledger .entry a"))
+    assert len(links) == 5
+    links[0].click()
+    (record, *_) = shown(every(ledger, ".run-record"))
+    assert record.get_attribute("id") == links[0].get_attribute("href").partition("#")[2]
+    assert ledger.get_log("browser") == []
+
+
+def test_an_address_that_names_a_question_opens_it(ledger):
+    address = ledger.current_url
+    ledger.get("about:blank")
+    ledger.get(f"{address}#ledger-who-wins")
+    wait(ledger, lambda browser: shown(every(browser, "#ledger .entry table")))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_wide_table_of_the_ledger_scrolls_in_its_box(ledger, theme):
+    ledger.execute_script("document.documentElement.dataset.theme = arguments[0]", theme)
+    one(ledger, "#ledger summary").click()
+    size(ledger, 390)
+    box = one(ledger, "#ledger .scroll")
+    assert ledger.execute_script("return document.documentElement.scrollWidth") <= 390
+    assert int(box.get_property("scrollWidth")) > int(box.get_property("clientWidth"))
+    for selector in ("#ledger th", "#ledger td", "#ledger h4", "#ledger .entry a"):
+        assert contrast(ledger, selector) >= 4.5, selector

@@ -67,12 +67,20 @@ class Drawing:
     tips: Mapping[str, str] = field(default_factory=dict)
 
 
-def write(drawings: Mapping[str, Sequence[Drawing]], folder: Path) -> list[Path]:
-    """Write each drawing as PNG and SVG.
+def write(
+    drawings: Mapping[str, Sequence[Drawing]],
+    folder: Path,
+    kinds: Sequence[str] = ("png", "svg"),
+    *,
+    alone: bool = False,
+) -> list[Path]:
+    """Write each drawing, as PNG and SVG unless said otherwise.
 
     Args:
         drawings: the beginning of the files' names -> what is drawn.
         folder: where.
+        kinds: of files: "png", "svg".
+        alone: remove the files of these kinds that the folder holds from before.
 
     Returns:
         the files.
@@ -80,15 +88,19 @@ def write(drawings: Mapping[str, Sequence[Drawing]], folder: Path) -> list[Path]
     Raises:
         StoreError: the folder cannot be written.
     """
-    wanted = [(start, drawing) for start, some in drawings.items() for drawing in some]
-    written: list[Path] = []
-    with only_writer(folder) if wanted else nullcontext():
-        for start, drawing in wanted:
-            path = folder / f"{start}-{file_name(drawing.name)}"
-            atomic_write(path.with_name(f"{path.name}.png"), to_png(drawing, start))
-            atomic_write(path.with_name(f"{path.name}.svg"), to_svg(drawing, start))
-            written += [path.with_name(f"{path.name}.{kind}") for kind in ("png", "svg")]
-    return written
+    wanted = {
+        folder / f"{start}-{file_name(drawing.name)}.{kind}": (drawing, start, kind)
+        for start, some in drawings.items()
+        for drawing in some
+        for kind in kinds
+    }
+    before = {path for kind in kinds for path in folder.glob(f"*.{kind}")} if alone else set()
+    with only_writer(folder) if {*wanted, *before} else nullcontext():
+        for path, (drawing, start, kind) in wanted.items():
+            atomic_write(path, to_svg(drawing, start) if kind == "svg" else to_png(drawing, start))
+        for path in before - {*wanted}:
+            path.unlink(missing_ok=True)
+    return list(wanted)
 
 
 def file_name(text: str) -> str:
@@ -117,13 +129,17 @@ def to_svg(drawing: Drawing, place: str) -> str:
         return _svg(drawing, facecolor="white")
 
 
-def inline(drawing: Drawing) -> str:
+def inline(drawing: Drawing, place: str = "") -> str:
     """Return a drawing to stand in a page: its inks are the page's, its letters are letters.
 
     Names are escaped; nothing in it has an id that another drawing could have.
+
+    Args:
+        drawing: to be drawn.
+        place: of the page; no other drawing there has its name and title.
     """
     with mpl.rc_context({"svg.fonttype": "none"}):
-        text = _svg(drawing, facecolor="none")
+        text = _svg(drawing, facecolor="none", place=place)
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
@@ -138,9 +154,10 @@ def inline(drawing: Drawing) -> str:
     return re.sub(r"\s*\n\s*", "\n", text.replace("<svg", head, 1)).strip()
 
 
-def _svg(drawing: Drawing, facecolor: str) -> str:
+def _svg(drawing: Drawing, facecolor: str, place: str = "") -> str:
     kept = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": drawing.name + drawing.title, "text.parse_math": False}):
+    salt = place + drawing.name + drawing.title
+    with mpl.rc_context({"svg.hashsalt": salt, "text.parse_math": False}):
         FigureCanvasSVG(drawing.figure)
         drawing.figure.savefig(kept, format="svg", facecolor=facecolor, metadata={"Date": None})
     return kept.getvalue()

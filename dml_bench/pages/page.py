@@ -2,30 +2,25 @@
 
 import base64
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from dml_bench.again import again
 from dml_bench.atomic import atomic_write
-from dml_bench.ledger.answers import answers
+from dml_bench.ledger import answers
 from dml_bench.ledger.budgets import gathered
+from dml_bench.ledger.sentences import anchor
 from dml_bench.locks import only_writer
-from dml_bench.pages import figures
+from dml_bench.pages import figures, prose
 from dml_bench.pages.sections import Section, sections
 from dml_bench.published import Published
 from dml_bench.rows import HERE
 from dml_bench.types import RunResult
-
-FOLDER = "records"
-LINK = r'<a href="#run-\2">\1</a>'
-Answers = tuple[str, Sequence[str], Sequence[str]]
-"""Of a question of the ledger: its title, the answers in short, the comparisons."""
 
 
 def write(
@@ -54,27 +49,36 @@ def write(
     found = sections(results, folder, records, data_root=data_root, printed=printed)
     drawings = {section.anchor: section.drawings() for section in found}
     written = figures.write(drawings, folder / "plots")
-    path = folder / "report.html"
-    with only_writer(folder):
-        atomic_write(path, html(found, decided(records)))
-    return [*written, path]
+    return [*written, _page(found, records, folder / "report.html")]
 
 
-def decided(records: Sequence[RunResult]) -> list[tuple[str, list[str], list[str]]]:
-    """Return what the ledger says of published records: heading, answers, comparisons."""
-    if not records:
-        return []
-    return [
-        (
-            one.title,
-            list(one.short),
-            [line.removeprefix("- ") for line in one.lines if line[:2] == "- "],
-        )
-        for one in answers(gathered(records), FOLDER)
-    ]
+def write_records(records: Sequence[RunResult], folder: Path) -> list[Path]:
+    """Write the page of published records beside their folder, and into it the ledger's figures.
+
+    Args:
+        records: of published runs.
+        folder: where they lie; `plots` in it then holds the figures of these records alone, as SVG.
+
+    Returns:
+        the files; the page is the last.
+
+    Raises:
+        StoreError: a folder cannot be written.
+    """
+    found = sections([], folder, records, data_root=None)
+    drawings = {section.anchor: section.evidence() for section in found}
+    written = figures.write(drawings, folder / "plots", ("svg",), alone=True)
+    return [*written, _page(found, records, folder.parent / "LEDGER.html")]
 
 
-def html(found: Sequence[Section], ledger: Sequence[Answers] = ()) -> str:
+def _page(found: Sequence[Section], records: Sequence[RunResult], path: Path) -> Path:
+    ledger = answers.answers(gathered(records), prose.FOLDER) if records else ()
+    with only_writer(path.parent):
+        atomic_write(path, html(found, ledger))
+    return path
+
+
+def html(found: Sequence[Section], ledger: Sequence[answers.Section] = ()) -> str:
     """Return the page; the same sections and answers give the same bytes."""
     environment = _environment()
     texts = {name: _asset(name) for name in ("style.css", "page.js")}
@@ -100,24 +104,14 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["inline"] = lambda drawing: Markup(figures.inline(drawing))  # noqa: S704
+    made.filters["inline"] = lambda drawing, at: Markup(figures.inline(drawing, at))  # noqa: S704
     made.filters["again"] = again
-    made.filters["spoken"] = spoken
+    made.filters["anchor"] = anchor
+    made.filters["sentence"] = prose.sentence
+    made.filters["blocks"] = prose.blocks
     made.filters["versions"] = _versions
     made.filters["noted"] = lambda noted: defaultdict(str, noted)  # older records note less
     return made
-
-
-def spoken(text: str) -> Markup:
-    """Return a sentence of the ledger for the page: its runs are those further up.
-
-    Example:
-        >>> str(spoken("**holds** [s0](records/glyphs-x/result.json) & more"))
-        '<strong>holds</strong> <a href="#run-glyphs-x">s0</a> &amp; more'
-    """
-    safe = str(escape(text))
-    linked = re.sub(rf"\[(s\d+)\]\({FOLDER}/([^/)]+)/result\.json\)", LINK, safe)
-    return Markup(re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", linked))  # noqa: S704 - escaped
 
 
 def _versions(run: RunResult) -> str:

@@ -66,6 +66,10 @@ class Section:
         """Return an image's number in the atlas."""
         return self.mapped[picture.id][0]
 
+    def evidence(self) -> list[Drawing]:
+        """Return the figures of what a ledger asks: learning curves, one thing changed."""
+        return [*self.curves, *self.ablations]
+
     def drawings(self) -> list[Drawing]:
         """Return every figure, as files show them: all losses in one."""
         trained = [entry for entry in self.entries if charts.curves(entry, "loss")]
@@ -79,10 +83,18 @@ def sections(
     folder: Path,
     records: Sequence[RunResult],
     *,
-    data_root: Path,
+    data_root: Path | None,
     printed: Sequence[Published] = (),
 ) -> list[Section]:
-    """Return what the page says, a section a dataset and protocol."""
+    """Return what the page says, a section a dataset and protocol.
+
+    Args:
+        results: of the runs made here; their vectors and neighbours are read in `folder`.
+        folder: the root of all results.
+        records: of the runs that the project publishes.
+        data_root: where the datasets are; None looks for no image.
+        printed: what other papers printed: a table that a user brings.
+    """
     found: list[Section] = []
     for at, heading in headings([*results, *records]).items():
         mine = [result for result in results if place(result) == at]
@@ -90,7 +102,9 @@ def sections(
         entries = charts.entries(mine, theirs)
         shown = table(report.wide(mine, theirs, printed=printed), entries)
         first = entries[0].runs[0]
-        dataset = thumbnails.find(first.recipe.dataset, data_root, first.fingerprint)
+        dataset: Dataset | str = ""
+        if data_root and mine:  # of a record nothing is looked at closely
+            dataset = thumbnails.find(first.recipe.dataset, data_root, first.fingerprint)
         anchor = _anchor(heading, {section.anchor for section in found})
         found.append(_section(heading, anchor, shown, entries, folder, dataset))
     return found

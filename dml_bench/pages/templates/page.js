@@ -96,6 +96,19 @@ for (const part of all(".scroll")) {
   for (const seen of [part, ...part.children]) watch.observe(seen);
 }
 
+// --- what a link leads to is unfolded, and so is what that lies in ---------------------------
+const unfold = (target) => {
+  for (let part = target; part; part = part.parentElement) {
+    if (part.localName === "details") part.open = true;
+  }
+};
+document.addEventListener("click", (event) => {
+  const link = event.target.closest('a[href^="#"]');
+  if (link) unfold(document.getElementById(link.getAttribute("href").slice(1)));
+});
+addEventListener("load", () => unfold(document.querySelector(":target")));
+addEventListener("hashchange", () => unfold(document.querySelector(":target")));
+
 // --- close-ups: one run at a time ---------------------------------------------------------
 for (const choice of all(".run")) {
   const runs = all(".closeup", choice.closest(".part"));
