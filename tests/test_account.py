@@ -754,7 +754,7 @@ def test_the_page_says_what_the_ledger_says_and_links_to_its_own_runs(tmp_path):
     records = [replace(one, environment={"commit": "c" * 40}) for one in records]
     path = page.write([], tmp_path, records, data_root=tmp_path)[-1]
     text = path.read_text(encoding="utf-8")
-    assert "RandomResizedCrop helps: <strong>holds</strong>." in text
+    assert "RandomResizedCrop helps: <strong>holds</strong> on glyphs, 6 epochs" in text
     linked = set(re.findall(r'href="#(run-[^"]+)"', text))
     assert linked == {f"run-{one.recipe.key}" for one in records}
     assert all(f'id="{name}"' in text for name in linked)
