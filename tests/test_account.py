@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from dml_bench.cli import main
-from dml_bench.ledger import account, answers, budgeted, naming, printed, reckonings
+from dml_bench.ledger import (
+    account,
+    answers,
+    budgeted,
+    naming,
+    orders,
+    own,
+    printed,
+    reckonings,
+    starts,
+)
 from dml_bench.ledger.budgets import (
     BUDGET,
     EVERY,
@@ -394,7 +404,7 @@ def test_gains_stand_beside_the_network_that_the_training_began_with():
     better = seeds([0.64, 0.65, 0.66], **BIRDS, head="projection", batch_norm="frozen")
     still = seeds([0.1, 0.1, 0.1], **{**BIRDS, "lr": 0.0})  # trains nothing
     everything = [*start, *frozen, *worse, *better, *still]
-    found = reckonings.gains(gathered(everything))
+    found = starts.gains(gathered(everything))
     assert [(one.start.values[1], one.start.verdict) for one in found] == [
         (pytest.approx(0.61), HOLDS),
         (pytest.approx(0.55), FAILS),
@@ -419,7 +429,7 @@ def test_above_its_own_start_is_not_above_the_frozen_features():
     start = [run(0.55, seed, method="init", **{**BIRDS, "epochs": 0}) for seed in range(2)]
     frozen = [run(0.61, method="init", head="none", **{**BIRDS, "epochs": 0})]
     between = seeds([0.57, 0.57], **BIRDS)
-    [found] = reckonings.gains(gathered([*start, *frozen, *between]))
+    [found] = starts.gains(gathered([*start, *frozen, *between]))
     assert (found.start.verdict, found.features.verdict) == (HOLDS, FAILS)
 
 
@@ -427,13 +437,13 @@ def test_another_start_is_no_start():
     trained = seeds([0.47, 0.48], **BIRDS)
     for other in ({"crop": 40}, {"weights": "none", "method": "random"}, {"head": "none"}):
         start = run(0.55, **{**BIRDS, "epochs": 0, "method": "init", **other})
-        assert reckonings.gains(gathered([*trained, start])) == []
+        assert starts.gains(gathered([*trained, start])) == []
 
 
 def test_alignment_and_uniformity_stand_beside_the_metric():
     before = run(0.5, method="random", epochs=0, spread={"alignment": 0.9, "uniformity": -1.0})
     after = run(0.6, spread={"alignment": 0.5, "uniformity": -2.0})
-    found = reckonings.gains(gathered([before, after]))
+    found = starts.gains(gathered([before, after]))
     row = budgeted.gains(found, "published")[-2]
     assert "0.900 to 0.500" in row
     assert "-1.000 to -2.000" in row
@@ -463,10 +473,10 @@ TENTH = {"dataset": "cifar10_jpeg", "metric": "knn@200", "share": 0.1, "epochs":
 def test_a_printed_order_is_held_against_ours_pair_by_pair():
     ours = seeds([0.40, 0.41], **TENTH)
     exemplar = seeds([0.42, 0.43], method="exemplar", **TENTH)
-    [(first, second, found)] = reckonings.orders(gathered([*ours, *exemplar]))
+    [(first, second, found)] = orders.orders(gathered([*ours, *exemplar]))
     assert (first.method, second.method) == ("invaspread", "exemplar")
     assert (first.value, second.value, found.verdict) == (0.836, 0.745, FAILS)
-    assert reckonings.orders(gathered([*ours, *seeds([0.4], method="exemplar", epochs=9)])) == []
+    assert orders.orders(gathered([*ours, *seeds([0.4], method="exemplar", epochs=9)])) == []
     [short], lines = answer("Which published order survives equal budgets", [*ours, *exemplar])
     assert "**does not hold in 1** of 1 on cifar10_jpeg, 2 epochs" in short
     assert "Exemplar (74.5). Ours: cifar10_jpeg, conv4" in lines[0]
@@ -477,7 +487,7 @@ def test_of_each_method_the_best_variant_stands_in_an_order():
     once = seeds([0.30, 0.31], method="nce", own={"constant": "once"}, **TENTH)
     average = seeds([0.40, 0.41], method="nce", own={"constant": "average"}, **TENTH)
     slower = seeds([0.90, 0.91], lr=0.001, **TENTH)  # not as released
-    [(_, second, found)] = reckonings.orders(gathered([*ours, *once, *average, *slower]))
+    [(_, second, found)] = orders.orders(gathered([*ours, *once, *average, *slower]))
     assert second.method == "nce"
     assert found.values == pytest.approx((0.505, 0.405))
 
@@ -486,7 +496,7 @@ def test_clusters_that_were_printed_are_told_apart():
     said = {"dataset": "cifar10_jpeg", "metric": "knn@200"}
     ours = seeds([0.5, 0.51], **said)
     ten = seeds([0.3, 0.31], method="deepcluster", own={"clusters": 10}, **said)
-    [(_, second, _)] = reckonings.orders(gathered([*ours, *ten]))
+    [(_, second, _)] = orders.orders(gathered([*ours, *ten]))
     assert second.value == 0.444
 
 
@@ -503,31 +513,29 @@ def test_the_own_recipe_is_held_against_the_released_one_at_as_many_looks():
     mine = seeds([0.6, 0.61], epochs=2, **SPRINT)
     four = seeds([0.7, 0.71], **{**SPRINT, "epochs": 1, "own": {"temperature": 0.2, "views": 4}})
     longer = seeds([0.9, 0.91], **{**SPRINT, "epochs": 2, "own": {"temperature": 0.2, "views": 4}})
-    found = reckonings.own(gathered([*released, *mine, *four, *longer]))
+    found = own.own(gathered([*released, *mine, *four, *longer]))
     assert [one.values[0] for one in found.released] == pytest.approx([0.605])
     assert [one.values[0] for one in found.tried] == pytest.approx([0.705])  # decides nothing
     paper = seeds([0.1, 0.11], epochs=2, options={"form": "paper"})
-    assert reckonings.own(gathered([*paper, *mine])).released == []
+    assert own.own(gathered([*paper, *mine])).released == []
 
 
 def test_the_own_recipe_is_held_against_the_released_loss_in_its_own_network_too():
     kept = {**BIRDS, "batch_norm": "frozen", "head": "projection"}
     mine = seeds([0.6, 0.61], **{**SPRINT, **kept})
     released, same = seeds([0.4, 0.41], **BIRDS), seeds([0.62, 0.63], **kept)
-    found = reckonings.own(gathered([*mine, *released, *same]))
+    found = own.own(gathered([*mine, *released, *same]))
     assert [one.verdict for one in found.released] == [HOLDS]
     assert [one.verdict for one in found.alike] == [FAILS]
 
 
 def test_the_aim_is_asked_of_all_images_in_two_looks():
     said = {**SPRINT, "dataset": "cifar10_jpeg", "metric": "knn@200", "epochs": 1}
-    found = reckonings.own(gathered(seeds([0.61, 0.62], **said)))
+    found = own.own(gathered(seeds([0.61, 0.62], **said)))
     assert [one.verdict for one in found.aim] == [OPEN]
-    assert [one.verdict for one in reckonings.own(gathered(seeds([0.7, 0.71], **said))).aim] == [
-        HOLDS
-    ]
+    assert [one.verdict for one in own.own(gathered(seeds([0.7, 0.71], **said))).aim] == [HOLDS]
     for other in ({"share": 0.1}, {"epochs": 2}, {"own": {"temperature": 0.2, "views": 4}}):
-        assert reckonings.own(gathered(seeds([0.9, 0.91], **{**said, **other}))).aim == []
+        assert own.own(gathered(seeds([0.9, 0.91], **{**said, **other}))).aim == []
     short, lines = answer(
         "The project's own recipe beside the released one", seeds([0.7, 0.71], **said)
     )

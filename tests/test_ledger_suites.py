@@ -13,7 +13,7 @@ from collections import Counter
 import pytest
 
 from dml_bench.defaults import DATASETS, usual
-from dml_bench.ledger import account, answers, reckonings
+from dml_bench.ledger import account, answers, orders, reckonings
 from dml_bench.ledger.budgets import gathered
 from dml_bench.ledger.questions import QUESTIONS
 from dml_bench.methods import METHODS
@@ -97,7 +97,7 @@ def test_every_question_has_an_answer(records):
 
 
 def test_the_paper_orders_of_both_crops_and_of_cifar_are_decided(records):
-    found = [one for *_, one in reckonings.orders(gathered(records))]
+    found = [one for *_, one in orders.orders(gathered(records))]
     decided = {one.where.dataset for one in found if one.half is not None}
     assert decided == {"cub100_crops, 80 px", "cars196_crops, 80 px", "cifar10_jpeg"}
 

@@ -5,11 +5,13 @@ from itertools import groupby
 from statistics import median
 from typing import NamedTuple
 
-from dml_bench.ledger import budgeted, naming, reckonings
+from dml_bench.ledger import budgeted, naming, orders, own, reckonings, starts
 from dml_bench.ledger.budgets import Group
+from dml_bench.ledger.own import AIM
 from dml_bench.ledger.questions import QUESTIONS, Claim, Question
-from dml_bench.ledger.reckonings import AIM, Gain, Inflation
+from dml_bench.ledger.reckonings import Inflation
 from dml_bench.ledger.sentences import alone, inflated, sentence
+from dml_bench.ledger.starts import Gain
 from dml_bench.ledger.verdicts import ABSENT, FAILS, HOLDS, Line, counted, told
 from dml_bench.parts import cent, signed
 from dml_bench.suites import load
@@ -92,7 +94,7 @@ def _printed(claim: Claim) -> str:
 
 def _order(groups: Sequence[Group], folder: str) -> Section:
     title = "Which published order survives equal budgets"
-    found = reckonings.orders(groups)
+    found = orders.orders(groups)
     lines = [
         f"- {first.source}: {first.label} ({cent(first.value)}) before {second.label}"
         f" ({cent(second.value)}). Ours: {sentence(one, folder)}"
@@ -142,7 +144,7 @@ def _range(epochs: int, some: Sequence[Inflation]) -> str:
 
 
 def _helps(groups: Sequence[Group], folder: str) -> Section:
-    found = reckonings.gains(groups)
+    found = starts.gains(groups)
     drawn = [one for one in found if one.start.a[0].recipe.weights == "none"]
     kept = [one for one in found if one.start.a[0].recipe.weights != "none"]
     short = []
@@ -154,7 +156,7 @@ def _helps(groups: Sequence[Group], folder: str) -> Section:
             over = [g.features for g in mine if g.features]
             if some is kept:
                 short.append(f"{text} the frozen features without a head: {counted(over)}.")
-    strengths = reckonings.by_strength(found)
+    strengths = starts.by_strength(found)
     short.append(_strength(strengths))
     lines = [
         *budgeted.gains(found, folder),
@@ -188,7 +190,7 @@ def _strength(lines: Sequence[Line]) -> str:
 
 
 def _own(groups: Sequence[Group], folder: str) -> Section:
-    found = reckonings.own(groups)
+    found = own.own(groups)
     aim = f"Sprint reaches {cent(AIM)} % weighted kNN in one epoch of CIFAR-10, two views an image"
     claims = (
         ("Sprint does better than InvaSpread as released", found.released),

@@ -6,8 +6,8 @@ from statistics import fmean
 
 from dml_bench.ledger.budgets import Group, budget, primary
 from dml_bench.ledger.naming import labels, switches
-from dml_bench.ledger.reckonings import Gain
 from dml_bench.ledger.sentences import difference, links
+from dml_bench.ledger.starts import Gain
 from dml_bench.ledger.verdicts import Line
 from dml_bench.parts import cent
 from dml_bench.rows import place

@@ -11,7 +11,7 @@ from dml_bench.defaults import DATASETS, usual
 from dml_bench.ledger.budgeted import value
 from dml_bench.ledger.budgets import UNTRAINED, Group
 from dml_bench.ledger.naming import switches
-from dml_bench.ledger.reckonings import STANDS_FOR
+from dml_bench.ledger.orders import STANDS_FOR
 from dml_bench.ledger.sentences import links
 from dml_bench.methods import METHODS
 from dml_bench.methods.base import options

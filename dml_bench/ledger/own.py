@@ -1,0 +1,101 @@
+"""The project's own recipe beside the released one, at as many looks at images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dml_bench.ledger import verdicts
+from dml_bench.ledger.budgets import (
+    BUDGET,
+    Group,
+    alike,
+    as_released,
+    budget,
+    meets,
+    primary,
+    views,
+)
+from dml_bench.ledger.orders import STANDS_FOR
+from dml_bench.ledger.questions import PLAIN, Side
+from dml_bench.ledger.reckonings import of_result
+from dml_bench.ledger.starts import released
+from dml_bench.ledger.verdicts import Line, line
+from dml_bench.rows import place
+from dml_bench.statistics import over_seeds
+from dml_bench.types import Recipe, RunResult
+
+OWN = "sprint"
+OWN_RECIPE: Side = {
+    "head": "projection",
+    "schedule": "warmup:0.1",
+    "options.temperature": 0.2,
+    "options.views": 2,
+}
+"""The project's own recipe as it stands; what differs was tried on the way to it."""
+LOOKS = BUDGET - {"epochs", "batch", "head", "batch_norm", "dim"}
+AIM = 0.6
+"""Weighted kNN after one epoch of CIFAR-10 in two views: what the project's own recipe aims at."""
+
+
+@dataclass(frozen=True)
+class Own:
+    """The project's own recipe beside the released one, at as many looks at images.
+
+    Args:
+        released: over InvaSpread as released.
+        alike: over InvaSpread with the own recipe's head and batch norm, at the released rate.
+        tried: other settings of the own recipe over InvaSpread as released: they were tried on the
+            way, and decide nothing.
+        aim: over `AIM`, after one epoch of CIFAR-10 in two views.
+    """
+
+    released: Sequence[Line]
+    alike: Sequence[Line]
+    tried: Sequence[Line]
+    aim: Sequence[Line]
+
+
+def own(groups: Sequence[Group]) -> Own:
+    """Return what the records say of the project's own recipe."""
+    mine = [g for g in groups if g[0].recipe.method == OWN]
+    whole = [g for g in groups if released(g[0].recipe)]
+    same = [g for g in groups if meets(g[0].recipe, PLAIN) and as_released(g[0].recipe)]
+    stands = [g for g in mine if _as_it_stands(g[0].recipe)]
+    tried = [g for g in mine if not _as_it_stands(g[0].recipe)]
+    return Own(
+        _beside(stands, whole, LOOKS),
+        _beside(stands, same, LOOKS | {"head", "batch_norm"}),
+        _beside(tried, whole, LOOKS),
+        [_over_aim(g) for g in mine if _is_aim(g[0])],
+    )
+
+
+def _as_it_stands(recipe: Recipe) -> bool:
+    return meets(recipe, OWN_RECIPE) and as_released(recipe)
+
+
+def _beside(mine: Sequence[Group], others: Sequence[Group], same: frozenset[str]) -> list[Line]:
+    found = []
+    for a in mine:
+        for b in others:
+            if _looks(a[0].recipe) == _looks(b[0].recipe) and alike(a[0], b[0], same):
+                found.append(line(a, b, (primary(a[0]), of_result), where=budget(b[0])))
+    known = [one for one in found if one]
+    return sorted(known, key=lambda one: (str(one.where), -one.difference))
+
+
+def _looks(recipe: Recipe) -> int:
+    return recipe.epochs * views(recipe)
+
+
+def _is_aim(result: RunResult) -> bool:
+    recipe = result.recipe
+    cifar = place(result)[0] in STANDS_FOR["cifar10"]
+    return cifar and recipe.share == 1 and _looks(recipe) == 2 and "knn@200" in result.metrics
+
+
+def _over_aim(group: Group) -> Line:
+    values = [result.metrics["knn@200"] for result in group]
+    mean, half = over_seeds(values)
+    verdict = verdicts.judged(mean - AIM, half, "more")
+    where = budget(group[0])
+    return Line(group, (), where, "knn@200", (mean, AIM), mean - AIM, half, verdict)
