@@ -143,6 +143,8 @@ def test_a_case_runs_both_ways(name, tmp_path, capsys):
     """But for the compiled step: a minute of compiling, for nothing of ours."""
     if name == "step-eager":
         pytest.skip("the peer compiles for a minute")
+    if why := cases.cases()[name].unable("cpu"):
+        pytest.skip(why)
     words = [name, "--small", "--pairs", "1", "--into", str(tmp_path)]
     assert command.main(words) == 0
     kept = json.loads((tmp_path / "cpu" / f"{name}.json").read_text())

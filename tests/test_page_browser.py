@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from exhibition import HOSTILE, write_place
 
+from dml_bench.ledger.answers import Section as Question
 from dml_bench.pages import page
 from dml_bench.pages.sections import sections
 from dml_bench.results import finished_runs
@@ -345,7 +346,7 @@ def ledger(browser, tmp_path):
              f"|{' --: |' * 8}", f"| {row} |"]  # fmt: skip
     found = sections([], results, records, data_root=None)
     path = tmp_path / "ledger.html"
-    path.write_text(page.html(found, [("Who wins?", ["One wins: **holds**."], lines)]))
+    path.write_text(page.html(found, [Question("Who wins?", ["One wins: **holds**."], lines, 1)]))
     size(browser, 1400)
     browser.get(path.as_uri())
     return browser
