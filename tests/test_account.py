@@ -34,6 +34,7 @@ from dml_bench.ledger.questions import ALIKE, LESS, MORE, PLAIN, QUESTIONS, Clai
 from dml_bench.ledger.sentences import anchor, difference
 from dml_bench.ledger.verdicts import FAILS, HOLDS, OPEN, counted, judged, line, told
 from dml_bench.methods import METHODS
+from dml_bench.methods.base import options
 from dml_bench.pages import page
 from dml_bench.published import FILE, read_published
 from dml_bench.results import read_records
@@ -527,6 +528,12 @@ def test_the_own_recipe_is_held_against_the_released_loss_in_its_own_network_too
     found = own.own(gathered([*mine, *released, *same]))
     assert [one.verdict for one in found.released] == [HOLDS]
     assert [one.verdict for one in found.alike] == [FAILS]
+
+
+def test_the_own_recipe_is_what_its_method_says():
+    method = METHODS[own.OWN].Method
+    given = {f"options.{name}": value for name, value in options(method, {}).items()}
+    assert {**method.defaults, **given} == own.OWN_RECIPE
 
 
 def test_the_aim_is_asked_of_all_images_in_two_looks():

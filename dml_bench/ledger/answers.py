@@ -67,15 +67,17 @@ def _question(question: Question, groups: Sequence[Group], folder: str) -> Secti
 
 
 def _comparisons(claim: Claim, found: Sequence[Line], folder: str) -> list[str]:
-    if not found:
-        return [f"- {ABSENT}"]
     if claim.by == "result":
-        return [f"- {sentence(one, folder)}" for one in found]
-    return [
-        f"- {sentence(one, folder)} What the first reaches in one epoch the second reaches"
+        return _bullets(sentence(one, folder) for one in found)
+    return _bullets(
+        f"{sentence(one, folder)} What the first reaches in one epoch the second reaches"
         f" {reckonings.caught_up(one)}."
         for one in found
-    ]
+    )
+
+
+def _bullets(told_of: Iterable[str]) -> list[str]:
+    return [f"- {text}" for text in told_of] or [f"- {ABSENT}"]
 
 
 def _printed(claim: Claim) -> str:
@@ -163,7 +165,7 @@ def _helps(groups: Sequence[Group], folder: str) -> Section:
         "",
         "**InvaSpread as released, the strongest start first.**",
         "",
-        *([f"- {sentence(one, folder)}" for one in strengths] or [f"- {ABSENT}"]),
+        *_bullets(sentence(one, folder) for one in strengths),
         "",
         "Checked: a start has dataset, network, weights, sizes, head and precision of what was"
         " trained; runs with the rate 0 are no training and stand in no count.",
@@ -199,16 +201,11 @@ def _own(groups: Sequence[Group], folder: str) -> Section:
     short = [f"{text}: {told(some)}." for text, some in claims]
     lines: list[str] = []
     for text, some in (*claims, ("Settings that were tried, which decide nothing", found.tried)):
-        told_of = [f"- {sentence(one, folder)}" for one in some] or [f"- {ABSENT}"]
-        lines += [f"**{text}.**", "", *told_of, ""]
-    lines += [
-        f"**{aim}.**",
-        "",
-        *([f"- {alone(one, folder)}" for one in found.aim] or ["- " + ABSENT]),
-    ]
+        lines += [f"**{text}.**", "", *_bullets(sentence(one, folder) for one in some), ""]
+    lines += [f"**{aim}.**", "", *_bullets(alone(one, folder) for one in found.aim)]
     checked = (
-        "Checked: both have looked at as many pictures. Settings were chosen on the test images of"
-        " a tenth of CIFAR-10; what else it is asked of was not looked at before."
+        "Checked: both have looked at as many pictures. Settings are tried on the test images of a"
+        " tenth of CIFAR-10, which are therefore no test of them; what else it is asked of is."
     )
     intervals = _sure([*found.released, *found.alike, *found.aim])
     title = "The project's own recipe beside the released one"
