@@ -93,7 +93,8 @@ def usual(method: str, protocol: str, special: Mapping[str, Any]) -> dict[str, A
     """
     made = METHODS[method].Method
     fixed = made.defaults if made.supervision == "none" else _optimisation(made.defaults)
-    return {**COMMON, **PROTOCOLS[protocol], **made.defaults, **special, **fixed}
+    own = {**made.defaults, **made.defaults_by_protocol.get(protocol, {})}
+    return {**COMMON, **PROTOCOLS[protocol], **own, **special, **fixed}
 
 
 def _optimisation(defaults: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dml_bench import defaults
 from dml_bench.cli import main
 from dml_bench.ledger import (
     account,
@@ -503,17 +504,18 @@ def test_clusters_that_were_printed_are_told_apart():
 
 SPRINT = {
     "method": "sprint",
-    "head": "projection",
     "schedule": "warmup:0.1",
-    "own": {"temperature": 0.2, "views": 2},
+    "lr": 0.005,
+    "batch": 64,
+    "own": {"temperature": 0.1, "views": 2},
 }
 
 
 def test_the_own_recipe_is_held_against_the_released_one_at_as_many_looks():
     released = seeds([0.5, 0.51], epochs=2)
     mine = seeds([0.6, 0.61], epochs=2, **SPRINT)
-    four = seeds([0.7, 0.71], **{**SPRINT, "epochs": 1, "own": {"temperature": 0.2, "views": 4}})
-    longer = seeds([0.9, 0.91], **{**SPRINT, "epochs": 2, "own": {"temperature": 0.2, "views": 4}})
+    four = seeds([0.7, 0.71], **{**SPRINT, "epochs": 1, "own": {"temperature": 0.1, "views": 4}})
+    longer = seeds([0.9, 0.91], **{**SPRINT, "epochs": 2, "own": {"temperature": 0.1, "views": 4}})
     found = own.own(gathered([*released, *mine, *four, *longer]))
     assert [one.values[0] for one in found.released] == pytest.approx([0.605])
     assert [one.values[0] for one in found.tried] == pytest.approx([0.705])  # decides nothing
@@ -525,7 +527,8 @@ def test_the_own_recipe_is_held_against_the_released_loss_in_its_own_network_too
     kept = {**BIRDS, "batch_norm": "frozen", "head": "projection"}
     mine = seeds([0.6, 0.61], **{**SPRINT, **kept})
     released, same = seeds([0.4, 0.41], **BIRDS), seeds([0.62, 0.63], **kept)
-    found = own.own(gathered([*mine, *released, *same]))
+    faster = seeds([0.1, 0.11], **{**kept, "lr": 0.03})
+    found = own.own(gathered([*mine, *released, *same, *faster]))
     assert [one.verdict for one in found.released] == [HOLDS]
     assert [one.verdict for one in found.alike] == [FAILS]
 
@@ -534,6 +537,9 @@ def test_the_own_recipe_is_what_its_method_says():
     method = METHODS[own.OWN].Method
     given = {f"options.{name}": value for name, value in options(method, {}).items()}
     assert {**method.defaults, **given} == own.OWN_RECIPE
+    assert own.OWN_TUNED[0] == method.defaults_by_protocol["seen"]
+    unseen = defaults.usual(own.OWN, "unseen", {})
+    assert own.OWN_TUNED[1].items() <= unseen.items()
 
 
 def test_the_aim_is_asked_of_all_images_in_two_looks():
@@ -541,7 +547,7 @@ def test_the_aim_is_asked_of_all_images_in_two_looks():
     found = own.own(gathered(seeds([0.61, 0.62], **said)))
     assert [one.verdict for one in found.aim] == [OPEN]
     assert [one.verdict for one in own.own(gathered(seeds([0.7, 0.71], **said))).aim] == [HOLDS]
-    for other in ({"share": 0.1}, {"epochs": 2}, {"own": {"temperature": 0.2, "views": 4}}):
+    for other in ({"share": 0.1}, {"epochs": 2}, {"own": {"temperature": 0.1, "views": 4}}):
         assert own.own(gathered(seeds([0.9, 0.91], **{**said, **other}))).aim == []
     short, lines = answer(
         "The project's own recipe beside the released one", seeds([0.7, 0.71], **said)

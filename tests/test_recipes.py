@@ -6,7 +6,7 @@ import pytest
 from test_datasets import SHARED, needs_shared
 from toys import SMALL, toy, toy_seen
 
-from dml_bench import recipes
+from dml_bench import defaults, recipes
 from dml_bench.data import folder
 from dml_bench.errors import BenchError, RecipeError, UnknownNameError
 from dml_bench.methods import METHODS
@@ -332,8 +332,19 @@ def test_pretrained_weights_bring_their_sizes_to_the_seen_protocol():
 
 def test_every_methods_defaults_are_of_the_right_kind():
     for name in METHODS:
-        for field, value in METHODS[name].Method.defaults.items():
-            assert recipes.checked(field, value) == value
+        method = METHODS[name].Method
+        for said in (method.defaults, *method.defaults_by_protocol.values()):
+            assert {field: recipes.checked(field, value) for field, value in said.items()} == said
+
+
+def test_a_method_has_defaults_for_one_protocol_alone():
+    said = {"method": "sprint"}
+    seen, unseen = (recipes.resolve(said, made()) for made in (toy_seen, toy))
+    assert (seen.lr, seen.batch) == (0.005, 64)
+    assert (unseen.lr, unseen.batch) == (0.001, 64)
+    asked = {"method": "sprint", "lr": 0.1}
+    assert recipes.resolve(asked, toy_seen()).lr == 0.1  # what a user says comes first
+    assert defaults.usual("sprint", "seen", {"lr": 0.2})["lr"] == 0.2  # then what a dataset needs
 
 
 @pytest.mark.parametrize("word", ["epochs", "=2", ""])

@@ -251,7 +251,7 @@ def test_a_value_that_means_nothing_is_refused_in_one_line(make, chosen):
 
 def test_sprint_is_the_spread_with_gradient_on_both_sides_over_all_pairs_of_views():
     views = unit(3, B, D)
-    alone = InvaSpread(n_items=B, temperature=0.2, detach_keys="no")
+    alone = InvaSpread(n_items=B, detach_keys="no")
     pairs = [(0, 1), (0, 2), (1, 2)]
     agree(
         Sprint(views=3),

@@ -1,8 +1,10 @@
 """Sprint: this project's own, for budgets of a few epochs; it is in no paper.
 
 Source: none for the whole. The loss is InvaSpread's released one (Ye et al., CVPR 2019) with the
-gradient through those asked as well, over every pair of the views; the head that is thrown away is
-SimCLR's (Chen et al., ICML 2020), and the rate rises and falls by step.
+gradient through those asked as well, over every pair of the views; the rate rises and falls by
+step (Goyal et al., 2017). From drawn weights it is a sixth of the paper's, in batches of half as
+many images; from pretrained ones it is the paper's, and what helps there is said beside it
+(`batch_norm = "frozen"`, `head = "projection"`).
 Differs from the source: the suite `ledger-better` tries settings of it, and holds it against the
 released recipe; `ledger-cifar` has the gradient through those asked by itself.
 """
@@ -25,9 +27,10 @@ class Method(BaseMethod):
         views: V, how many views of an image a step sees, 2 or more.
     """
 
-    defaults = {"head": "projection", "schedule": "warmup:0.1"}  # noqa: RUF012
+    defaults = {"schedule": "warmup:0.1"}  # noqa: RUF012
+    defaults_by_protocol = {"seen": {"lr": 0.005, "batch": 64}}  # noqa: RUF012
 
-    def __init__(self, temperature: float = 0.2, views: int = 2) -> None:
+    def __init__(self, temperature: float = 0.1, views: int = 2) -> None:
         super().__init__()
         positive(temperature=temperature)
         at_least(2, views=views)
