@@ -427,6 +427,17 @@ def test_gains_stand_beside_the_network_that_the_training_began_with():
     assert sum(text.startswith("| invaspread") for text in lines) == 2
 
 
+def test_two_precisions_of_one_start_are_told_apart():
+    everything = []
+    for precision in ("fp32", "bf16"):
+        said = {**BIRDS, "precision": precision}
+        start = [run(0.55, seed, method="init", **{**said, "epochs": 0}) for seed in range(3)]
+        everything += [*start, *seeds([0.47, 0.48, 0.46], **said)]
+    short, _ = answer("When does it help at all", everything)
+    assert "images, fp32)" in short[-1]
+    assert "images, bf16)" in short[-1]
+
+
 def test_above_its_own_start_is_not_above_the_frozen_features():
     start = [run(0.55, seed, method="init", **{**BIRDS, "epochs": 0}) for seed in range(2)]
     frozen = [run(0.61, method="init", head="none", **{**BIRDS, "epochs": 0})]

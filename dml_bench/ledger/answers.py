@@ -12,7 +12,7 @@ from dml_bench.ledger.questions import QUESTIONS, Claim, Question
 from dml_bench.ledger.reckonings import Inflation
 from dml_bench.ledger.sentences import alone, inflated, sentence
 from dml_bench.ledger.starts import Gain
-from dml_bench.ledger.verdicts import ABSENT, FAILS, HOLDS, Line, counted, told
+from dml_bench.ledger.verdicts import ABSENT, FAILS, HOLDS, Line, at, counted, told
 from dml_bench.parts import cent, signed
 from dml_bench.suites import load
 
@@ -180,7 +180,7 @@ def _labelled(one: Gain) -> bool:
 
 def _strength(lines: Sequence[Line]) -> str:
     each = [
-        f"from {cent(one.values[1])} by {signed(one.difference)} ({one.where.brief})"
+        f"from {cent(one.values[1])} by {signed(one.difference)} ({at(one, lines)})"
         for one in lines
     ]
     up = [text for text, one in zip(each, lines, strict=True) if one.verdict == HOLDS]

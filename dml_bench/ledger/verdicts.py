@@ -123,13 +123,18 @@ def told(lines: Sequence[Line]) -> str:
         >>> told([])
         '**not run yet**'
     """
-    found = {word: [_at(one, lines) for one in lines if one.verdict == word] for word in WORDS}
+    found = {word: [at(one, lines) for one in lines if one.verdict == word] for word in WORDS}
     words = [f"**{word}** on {'; on '.join(places)}" for word, places in found.items() if places]
     return ". ".join(words) or f"**{ABSENT}**"
 
 
-def _at(one: Line, lines: Sequence[Line]) -> str:
-    """Return where a comparison was made, as briefly as tells it from the others."""
+def at(one: Line, lines: Sequence[Line]) -> str:
+    """Return where a comparison was made, as briefly as tells it from the others.
+
+    Args:
+        one: of `lines`.
+        lines: that stand in one sentence.
+    """
     brief = one.where.brief
     alone = all(other.where.brief != brief for other in lines if other.where != one.where)
     return brief if alone else str(one.where)
@@ -147,5 +152,5 @@ def counted(lines: Sequence[Line]) -> str:
         some = [one for one in lines if one.where == where]
         counts = Counter(one.verdict for one in some)
         each = ", ".join(f"{word} in {counts[word]}" for word in WORDS if word in counts)
-        words.append(f"**{each}** of {len(some)} on {_at(some[0], lines)}")
+        words.append(f"**{each}** of {len(some)} on {at(some[0], lines)}")
     return "; ".join(words) or f"**{ABSENT}**"
