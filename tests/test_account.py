@@ -711,7 +711,21 @@ def test_two_recipes_are_named_by_all_that_they_differ_in():
     )
 
 
-def test_rows_are_named_by_what_most_have_otherwise_and_no_two_alike():
+def test_a_row_without_a_word_is_the_released_recipe_however_rare_it_is():
+    frozen = {"batch_norm": "frozen"}
+    labelled = run(method="supcon", **frozen).recipe
+    recipes = [run().recipe, run(**frozen).recipe, run(**frozen, lr=0.01).recipe, labelled]
+    recipes.append(run(**frozen, options={"form": "paper"}).recipe)
+    assert naming.labels(recipes) == [
+        "invaspread",
+        "invaspread (batch_norm=frozen)",
+        "invaspread (batch_norm=frozen, lr=0.01)",
+        "supcon (batch_norm=frozen)",  # the only row of its method
+        "invaspread (form=paper, batch_norm=frozen)",
+    ]
+
+
+def test_rows_are_named_by_what_does_not_go_without_saying_and_no_two_alike():
     recipes = [
         run().recipe,
         run(batch=32).recipe,

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dml_bench.atomic import to_json
+from dml_bench.defaults import COMMON
 from dml_bench.ledger.budgets import EVERY, UNTRAINED, kept, views
+from dml_bench.ledger.questions import PLAIN
 from dml_bench.types import Recipe
 
 SETTING = frozenset(
@@ -17,6 +19,8 @@ SETTING = frozenset(
 """Fields that a heading says, or that follow from others."""
 OWN = frozenset({"momentum", "weight_decay", "per_class", "dim", "order", "fit", "resize"})
 """Fields that two methods may have of their own, and that no sentence says."""
+SAID = frozenset({"batch_norm", "trained", "head"})
+"""Fields that a name says wherever they are not the usual, even if all of a method share it."""
 VARIANTS: Mapping[str, Sequence[str]] = {
     "nce": ("constant",),
     "deepcluster": ("clusters",),
@@ -53,7 +57,7 @@ def _unlike(a: Recipe, b: Recipe) -> list[str]:
 
 
 def labels(recipes: Sequence[Recipe]) -> list[str]:
-    """Name the rows of a table: by the method, and by what most of its rows have otherwise.
+    """Name the rows of a table: by the method, and by what does not go without saying.
 
     No two different recipes of one budget get the same name.
 
@@ -66,7 +70,7 @@ def labels(recipes: Sequence[Recipe]) -> list[str]:
         told = {
             name: value
             for name, value in _values(recipe).items()
-            if value != _usual([other.get(name) for other in same])
+            if value != _unsaid(recipe.method, name, [other.get(name) for other in same])
         }
         words = [f"{name}={_plain(value)}" for name, value in told.items()]
         found.append(_with(recipe.method, words))
@@ -90,8 +94,18 @@ def _values(recipe: Recipe) -> dict[str, Any]:
     return {**dict(sorted(recipe.options.items())), **about}
 
 
-def _usual(values: Sequence[Any]) -> Any:
-    """Return what most have; of two as frequent the first as text."""
+def _unsaid(method: str, name: str, values: Sequence[Any]) -> Any:
+    """Return what a name leaves out: what anybody has who says nothing, else what most have.
+
+    Args:
+        method: whose rows they are.
+        name: of a field or an option.
+        values: of the rows; of two as frequent the first as text.
+    """
+    released = PLAIN if PLAIN["method"] == method else {}
+    plain = {**COMMON, **released}.get(name if name in COMMON else f"options.{name}")
+    if plain in values or name in SAID:
+        return plain
     counts = Counter(to_json(value) for value in values)
     most = max(counts.values())
     first = min(text for text, n in counts.items() if n == most)
