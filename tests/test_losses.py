@@ -106,6 +106,21 @@ def test_half_of_the_negatives_are_the_nearest_or_the_farthest(keep):
     assert found.item() == pytest.approx(drawn_rows(first, second, keep).item(), rel=1e-12)
 
 
+@pytest.mark.parametrize("common", [0.0, 0.5])  # spread out, and about one way
+def test_without_stop_gradient_a_step_is_twice_as_long_the_same_way(common):
+    def slopes(detached):
+        torch.manual_seed(0)
+        middle = torch.randn(64, 128) + common
+        drawn = [middle + 0.5 * torch.randn(64, 128) for _ in range(2)]
+        both = [F.normalize(view, dim=1).requires_grad_() for view in drawn]
+        invariance_spread(*both, detach_keys=detached).backward()
+        return torch.cat([view.grad for view in both]).flatten()
+
+    one, two = slopes(detached=True), slopes(detached=False)
+    assert float(two.norm() / one.norm()) == pytest.approx(2, abs=0.2)
+    assert float(F.cosine_similarity(one, two, dim=0)) > 0.9
+
+
 def test_hard_negatives_cost_more_than_easy_ones():
     first, second = views()
     hard, every, easy = (

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import PurePath
 from typing import Any
 
-from dml_bench.ledger.questions import SAME_RATE, SAME_STEP, Claim, Side
+from dml_bench.ledger.questions import LOSS, PLAIN, SAME_RATE, SAME_STEP, Claim, Side
 from dml_bench.rows import groups as grouped
 from dml_bench.rows import place
 from dml_bench.types import Recipe, RunResult
@@ -39,6 +39,8 @@ VIEWS: Mapping[str, int] = {
     **dict.fromkeys(("multi_similarity", "soft_triple"), 1),
 }
 """How often a step sees each of its images, where that is not twice."""
+NEIGHBOURLY = ("cub200", "cub100_crops")
+"""Datasets where the released code takes the nearest neighbour for every other second view."""
 UNTRAINED = ("pixels", "random", "init")
 
 
@@ -91,6 +93,13 @@ def meets(recipe: Recipe, side: Side) -> bool:
         if (found.get(option) if option else found) != wanted:
             return False
     return True
+
+
+def released_loss(result: RunResult) -> bool:
+    """Return whether a run has the released loss, with its neighbour only where the code has it."""
+    return meets(result.recipe, LOSS) and (
+        meets(result.recipe, PLAIN) or place(result)[0] in NEIGHBOURLY
+    )
 
 
 def as_released(recipe: Recipe, but: frozenset[str] = frozenset(), rate: str = SAME_RATE) -> bool:

@@ -42,13 +42,20 @@ def pair(a: Recipe, b: Recipe) -> tuple[str, str]:
     found = []
     for recipe in (a, b):
         told = {name: getattr(recipe, name) for name in names if name != "method_digest"}
-        options = VARIANTS.get(recipe.method, ()) if across else _unlike(a, b)
+        options = _variant(recipe) if across else _unlike(a, b)
         told |= {name: recipe.options[name] for name in options}
         words = [f"{name}={_plain(value)}" for name, value in told.items()]
         if views(a) != views(b) and "views" not in told:
             words.append("1 view" if views(recipe) == 1 else f"{views(recipe)} views")
         found.append(_with(recipe.method, words))
     return found[0], found[1]
+
+
+def _variant(recipe: Recipe) -> Sequence[str]:
+    if recipe.method != PLAIN["method"]:
+        return VARIANTS.get(recipe.method, ())
+    said = {name: PLAIN.get(f"options.{name}", value) for name, value in recipe.options.items()}
+    return [name for name, value in recipe.options.items() if value != said[name]]
 
 
 def _unlike(a: Recipe, b: Recipe) -> list[str]:

@@ -11,11 +11,10 @@ from dml_bench.ledger.budgets import (
     UNTRAINED,
     Group,
     as_released,
-    meets,
     primary,
+    released_loss,
     setting,
 )
-from dml_bench.ledger.questions import PLAIN
 from dml_bench.ledger.reckonings import of_result
 from dml_bench.ledger.verdicts import Line, line
 from dml_bench.published import Published, published
@@ -84,6 +83,6 @@ def _stands(result: RunResult, cell: Published) -> bool:
     if recipe.method != cell.method:
         return False
     if recipe.method == "invaspread":
-        return meets(recipe, PLAIN) and as_released(recipe)
+        return released_loss(result) and as_released(recipe)
     clusters = re.search(r"k=(\d+)", cell.label)
     return not clusters or recipe.options.get("clusters") == int(clusters[1])

@@ -25,12 +25,18 @@ def sentence(one: Line, folder: str) -> str:
     )
 
 
-def alone(one: Line, folder: str) -> str:
-    """Return a recipe beside a number that it aims at, in words."""
+def alone(one: Line, folder: str, goal: str) -> str:
+    """Return a recipe beside a number, in words.
+
+    Args:
+        one: the comparison.
+        folder: where the records lie, seen from the page.
+        goal: what the number is.
+    """
     recipe = f"{one.a[0].recipe.method} ({naming.switches(one.a[0].recipe)})"
     return (
         f"{one.where}: {one.name} of {recipe}: {cent(one.values[0])} where {cent(one.values[1])} is"
-        f" the aim, {difference(one)}: **{one.verdict}**. Runs: {links(one.a, folder)}."
+        f" {goal}, {difference(one)}: **{one.verdict}**. Runs: {links(one.a, folder)}."
     )
 
 
@@ -45,10 +51,18 @@ def interval(value: float, half: float | None, seeds: int) -> str:
     Example:
         >>> interval(0.1, 0.025, 3), interval(0.1, None, 1)
         ('+10.0 [+7.5, +12.5] over 3 seeds', '+10.0, one seed')
+        >>> interval(0.05, 0.0498, 3)
+        '+5.0 [+0.02, +10.0] over 3 seeds'
     """
     if half is None:
         return f"{signed(value)}, one seed"
-    return f"{signed(value)} [{signed(value - half)}, {signed(value + half)}] over {seeds} seeds"
+    ends = ", ".join(_end(end) for end in (value - half, value + half))
+    return f"{signed(value)} [{ends}] over {seeds} seeds"
+
+
+def _end(value: float) -> str:
+    """Return an end of an interval: one that a decimal would put on zero has two."""
+    return signed(value) if abs(value) >= 0.0005 else f"{100 * value:+.2f}"
 
 
 def inflated(one: Inflation, name: str, folder: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dml_bench.defaults import DATASETS, PROTOCOLS
 from dml_bench.ledger.budgets import (
     BUDGET,
     UNTRAINED,
@@ -13,12 +14,12 @@ from dml_bench.ledger.budgets import (
     budget,
     meets,
     primary,
+    released_loss,
 )
-from dml_bench.ledger.questions import PLAIN
 from dml_bench.ledger.reckonings import of_result
 from dml_bench.ledger.verdicts import Line, line
 from dml_bench.rows import place
-from dml_bench.types import Recipe
+from dml_bench.types import Recipe, RunResult
 
 START = BUDGET - {"epochs", "augmentation", "batch_norm", "trained", "share", "batch", "validation"}
 """What a trained run and its start have alike."""
@@ -79,16 +80,23 @@ def _from(trained: Group, untrained: Sequence[Group], head: str) -> Line | None:
 
 def by_strength(found: Sequence[Gain]) -> list[Line]:
     """Return what the released recipe gains, one comparison for each start, the strongest first."""
-    some = [g.start for g in found if released(g.start.a[0].recipe)]
+    some = [g.start for g in found if _usual(g.start.a[0]) and released(g.start.a[0])]
     best: dict[tuple[tuple[str, str], Where], Line] = {}
     for one in some:
         at = (place(one.a[0]), one.where)
         if at not in best or len(best[at].a) < len(one.a):
             best[at] = one
-    return sorted(best.values(), key=lambda one: -one.values[1])
+    return sorted(best.values(), key=lambda one: (one.where.dataset, -one.values[1]))
 
 
-def released(recipe: Recipe) -> bool:
-    """Return whether a recipe is InvaSpread as released, all of it trained."""
+def released(result: RunResult) -> bool:
+    """Return whether a run is InvaSpread as released, all of it trained."""
     whole = {"batch_norm": "train", "trained": "all", "head": "linear"}
-    return meets(recipe, {**PLAIN, **whole}) and as_released(recipe)
+    return released_loss(result) and meets(result.recipe, whole) and as_released(result.recipe)
+
+
+def _usual(result: RunResult) -> bool:
+    """Return whether a run has the augmentation that goes without saying."""
+    protocol = "seen" if primary(result) == "knn@200" else "unseen"
+    usual = {**PROTOCOLS[protocol], **DATASETS.get(place(result)[0], {})}["augmentation"]
+    return meets(result.recipe, {"augmentation": usual})

@@ -1,9 +1,9 @@
 """Two recipes against each other, seed by seed: the difference, its interval, and what it decides.
 
 The rules are these and no others. The interval is Student's t over the seeds that both have. A
-claim holds if the whole interval lies on its side, does not if it lies on the other, and is not
+claim holds if the whole interval lies on its side, is refuted if it lies on the other, and is not
 decided otherwise; one seed decides nothing. Two are alike if the whole interval lies within a
-point, and are not if it lies beyond.
+point, and unlike if it lies beyond.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ from dml_bench.ledger.questions import ALIKE, MORE
 from dml_bench.statistics import over_seeds
 from dml_bench.types import RunResult
 
-HOLDS, FAILS, OPEN, ABSENT = WORDS = ("holds", "does not hold", "not decided", "not run yet")
+HOLDS, FAILS, OPEN, ABSENT = WORDS = ("holds", "is refuted", "not decided", "not run yet")
 MARGIN = 0.01
 """How far apart two may lie, ends of the interval included, and be called alike: a point."""
 Measure = Callable[[RunResult], float | None]
@@ -55,9 +55,9 @@ def judged(difference: float, half: float | None, expected: str) -> str:
 
     Example:
         >>> judged(0.05, 0.02, "more"), judged(0.05, 0.02, "less"), judged(0.05, 0.06, "more")
-        ('holds', 'does not hold', 'not decided')
+        ('holds', 'is refuted', 'not decided')
         >>> judged(0.002, 0.003, "alike"), judged(0.05, 0.02, "alike"), judged(0.5, None, "more")
-        ('holds', 'does not hold', 'not decided')
+        ('holds', 'is refuted', 'not decided')
     """
     if half is None:
         return OPEN
