@@ -808,7 +808,9 @@ def test_every_link_of_the_ledger_leads_to_a_record(committed):
 
 def test_every_sentence_of_the_ledger_points_to_its_runs(committed):
     _, short, *rest = re.split(r"\n## ", committed)
-    assert all("](#" in text for text in short.splitlines() if text.startswith("- "))
+    _, *told_of = re.split(r"\n\*\*\[.*\]\(#.*\)\*\*\n\n", short)  # under links to sections
+    assert all(text.startswith("- ") for part in told_of for text in part.strip().splitlines())
+    assert len(told_of) == len(answers.answers([], "published"))
     verdict = re.compile(r"\*\*(holds|is refuted|not decided)\*\*|\| (holds|is refuted) \|")
     told_of = [text for part in rest for text in part.splitlines() if verdict.search(text)]
     assert told_of

@@ -66,10 +66,11 @@ def text(records: Sequence[RunResult], folder: str) -> str:
     gains = sum(section.gains for section in sections)
     lines = [HEAD.format(folder=folder, claims=claims, gains=gains), "## In short", ""]
     for section in sections:
-        lines += [f"- {said} ([runs](#{anchor(section.title)}))" for said in section.short]
+        lines += [f"**[{section.title}](#{anchor(section.title)})**", ""]
+        lines += [*(f"- {said}" for said in section.short), ""]
     for section in sections:
-        lines += ["", f"## {section.title}", "", *section.lines]
-    lines += ["", "## Printed numbers, and ours of the same budget", ""]
+        lines += [f"## {section.title}", "", *section.lines, ""]
+    lines += ["## Printed numbers, and ours of the same budget", ""]
     lines += printed.section(groups, folder)
     lines += ["## What was run, a table a budget", "", *budgeted.section(groups, folder)]
     return "\n".join(lines).rstrip() + "\n"
