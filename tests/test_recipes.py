@@ -341,7 +341,7 @@ def test_a_method_has_defaults_for_one_protocol_alone():
     said = {"method": "sprint"}
     seen, unseen = (recipes.resolve(said, made()) for made in (toy_seen, toy))
     assert (seen.lr, seen.batch) == (0.005, 64)
-    assert (unseen.lr, unseen.batch) == (0.001, 64)
+    assert (unseen.lr, unseen.batch) == (0.0001, 64)
     asked = {"method": "sprint", "lr": 0.1}
     assert recipes.resolve(asked, toy_seen()).lr == 0.1  # what a user says comes first
     assert defaults.usual("sprint", "seen", {"lr": 0.2})["lr"] == 0.2  # then what a dataset needs

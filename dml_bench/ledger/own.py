@@ -26,7 +26,7 @@ from dml_bench.types import Recipe, RunResult
 OWN = "sprint"
 OWN_RECIPE: Side = {"schedule": "warmup:0.1", "options.temperature": 0.1, "options.views": 2}
 """The project's own recipe as it stands; what differs was tried on the way to it."""
-OWN_TUNED: Sequence[Side] = ({"lr": 0.005, "batch": 64}, {"lr": 0.001, "batch": 64})
+OWN_TUNED: Sequence[Side] = ({"lr": 0.005, "batch": 64}, {"lr": 0.0001, "batch": 64})
 """Its rate and batch from drawn weights, and from pretrained ones."""
 ALIKE = BUDGET - {"epochs"} | {"lr"}
 LOOKS = BUDGET - {"epochs", "batch", "head", "batch_norm", "dim"}
