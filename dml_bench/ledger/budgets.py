@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import PurePath
 from typing import Any
 
-from dml_bench.ledger.questions import LOSS, PLAIN, SAME_RATE, SAME_STEP, Claim, Side
+from dml_bench.ledger.claims import LOSS, PLAIN, SAME_RATE, SAME_STEP, Claim, Side
 from dml_bench.rows import groups as grouped
 from dml_bench.rows import place
 from dml_bench.types import Recipe, RunResult

@@ -7,7 +7,7 @@ from typing import Any
 from dml_bench.atomic import to_json
 from dml_bench.defaults import COMMON
 from dml_bench.ledger.budgets import EVERY, UNTRAINED, kept, views
-from dml_bench.ledger.questions import PLAIN
+from dml_bench.ledger.claims import PLAIN
 from dml_bench.types import Recipe
 
 SETTING = frozenset(

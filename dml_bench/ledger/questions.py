@@ -1,84 +1,23 @@
-"""What the ledger asks of the records: each claim, who stands on either side, what it expects.
+"""What the ledger asks of the records: each question, its claims, and what was checked.
 
-Nothing here is an answer. A claim names two sides; the records are searched for recipes that differ
-in just that, and `verdicts` says what their difference decides.
+Nothing here is an answer: the records are searched for recipes that differ in just what a claim
+names, and `verdicts` says what their difference decides.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dml_bench.ledger.claims import (
+    ALIKE,
+    LESS,
+    LOSS,
+    MORE,
+    PLAIN,
+    SAME_STEP,
+    Claim,
+    Goal,
+    Question,
+    Side,
+)
 
-MORE, LESS, ALIKE = ("more", "less", "alike")
-"""What a claim may expect of its first side beside its second."""
-SAME_RATE, SAME_STEP = ("same rate", "same step")
-Side = Mapping[str, Any]
-"""What a recipe must say: field -> value, "options.form" -> an option's."""
-
-PLAIN: Side = {
-    "method": "invaspread",
-    "options.form": "code",
-    "options.negatives": "all",
-    "options.detach_keys": "form",
-    "options.neighbour": False,
-    "options.temperature": 0.1,
-}
-"""InvaSpread as released, the neighbour that it takes on birds left aside."""
-LOSS: Side = {name: value for name, value in PLAIN.items() if name != "options.neighbour"}
-"""The released loss, with the neighbour or without."""
 PRETRAINED: Side = {**PLAIN, "weights": "imagenet"}
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One sentence that records can decide.
-
-    Args:
-        text: the sentence.
-        a, b: the two sides; the first is as released but for what they name.
-        expected: what it says of a beside b: `MORE`, `LESS` or `ALIKE`.
-        printed: a suite and two of its rows, whose printed numbers stand for the two sides.
-        across: whether the sides are two methods: they have the budget alike, each its own rate.
-        rate: `SAME_RATE`; or `SAME_STEP`, then the printed loss has it divided by the batch.
-        unseen: whether it is asked of classes alone that training never shows.
-        by: "result" (after the last epoch) or "curve" (the mean over the epochs of the monitor).
-    """
-
-    text: str
-    a: Side
-    b: Side
-    expected: str = MORE
-    printed: tuple[str, str, str] | None = None
-    across: bool = False
-    rate: str = SAME_RATE
-    unseen: bool = False
-    by: str = "result"
-
-    @property
-    def named(self) -> frozenset[str]:
-        """The fields that the two sides may differ in, as they name them."""
-        return frozenset(name for name in (*self.a, *self.b) if "." not in name) - {"weights"}
-
-    @property
-    def options(self) -> frozenset[str]:
-        """The method's options that the sides name."""
-        return frozenset(name.partition(".")[2] for name in (*self.a, *self.b) if "." in name)
-
-
-@dataclass(frozen=True)
-class Question:
-    """Claims that belong together.
-
-    Args:
-        title: as a heading.
-        claims: in reading order.
-        checked: how it is made sure that no mistake of our own answers.
-        printed: what the paper says to it beyond the numbers of its tables.
-    """
-
-    title: str
-    claims: tuple[Claim, ...]
-    checked: str
-    printed: str = ""
 
 
 def _without(part: str, rest: str, printed: str) -> Claim:
@@ -201,6 +140,14 @@ SPEED = Question(
     " as many looks it has half as many epochs.",
     "60 % weighted kNN on CIFAR-10 after 2 epochs of InvaSpread, 25 of NCE and 45 of Exemplar"
     " (Ye et al., CVPR 2019, section 4.1)",
+    (
+        Goal(
+            "InvaSpread comes to {} % weighted kNN in two epochs of CIFAR-10",
+            0.6,
+            epochs=2,
+            said="stated in the paper",
+        ),
+    ),
 )
 LABELS = Question(
     "Unsupervised against supervised, on classes that training never shows",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from dml_bench.ledger.budgets import Group, matched, primary, setting
-from dml_bench.ledger.questions import Claim
+from dml_bench.ledger.claims import Claim
 from dml_bench.ledger.verdicts import Line, Measure, line
 from dml_bench.selection import BEST, OVER_LAST, ledger
 from dml_bench.statistics import over_seeds

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dml_bench.ledger.budgets import Where
-from dml_bench.ledger.questions import ALIKE, MORE
+from dml_bench.ledger.claims import ALIKE, MORE
 from dml_bench.statistics import over_seeds
 from dml_bench.types import RunResult
 

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from dml_bench.again import again
 from dml_bench.atomic import atomic_write
-from dml_bench.ledger import answers
+from dml_bench.ledger import answers, section
 from dml_bench.ledger.budgets import gathered
 from dml_bench.ledger.sentences import anchor
 from dml_bench.locks import only_writer
@@ -78,7 +78,7 @@ def _page(found: Sequence[Section], records: Sequence[RunResult], path: Path) ->
     return path
 
 
-def html(found: Sequence[Section], ledger: Sequence[answers.Section] = ()) -> str:
+def html(found: Sequence[Section], ledger: Sequence[section.Section] = ()) -> str:
     """Return the page; the same sections and answers give the same bytes."""
     environment = _environment()
     texts = {name: _asset(name) for name in ("style.css", "page.js")}
