@@ -40,9 +40,11 @@ def _slopes(part: nn.Module) -> list[Tensor]:
 
 def _groups(model: Model, method: BaseMethod, lr: float) -> list[dict[str, Any]]:
     """Return what is trained, the method's own weights at a rate of their own."""
-    groups = [(model, lr), (method, lr * method.rate)]
-    trained = [([p for p in part.parameters() if p.requires_grad], rate) for part, rate in groups]
-    return [{"params": weights, "lr": rate} for weights, rate in trained if weights]
+    groups = [
+        {"params": [p for p in part.parameters() if p.requires_grad], "lr": rate, "method": own}
+        for part, rate, own in ((model, lr, False), (method, lr * method.rate, True))
+    ]
+    return [group for group in groups if group["params"]]
 
 
 class Training:

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 
 from dml_bench.errors import RecipeError
+from dml_bench.muon import Muon
 from dml_bench.registry import unknown
 
-OPTIMISERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
+OPTIMISERS: Mapping[str, Callable[..., torch.optim.Optimizer | Muon]] = {
     "sgd": lambda weights, lr, momentum, decay: torch.optim.SGD(
         weights, lr, momentum, weight_decay=decay
     ),
@@ -24,6 +25,7 @@ OPTIMISERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": lambda weights, lr, momentum, decay: torch.optim.AdamW(
         weights, lr, (momentum, 0.999), weight_decay=decay, fused=_whole(weights) or None
     ),
+    "muon": Muon,
 }
 SCHEDULES: Mapping[str, Mapping[int, float]] = {  # epoch -> factor of the learning rate
     "constant": {},

@@ -17,6 +17,7 @@ OTHERS = {
     "frozen": {"method": "invaspread", "batch_norm": "frozen"},
     "head": {"method": "simclr", "trained": "head"},
     "adam": {"method": "proxy_anchor", "optimiser": "adam", "lr": 0.001},
+    "muon": {"method": "proxy_anchor", "optimiser": "muon", "lr": 0.001},
     "tail": {"method": "byol", "batch": 12},
 }
 """Recipes that leave a path of their own through the step."""

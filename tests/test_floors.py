@@ -24,6 +24,7 @@ FLOORS = [
         "foundation",
         "progress",
         "signals",
+        "muon",
         "jobs/slurm",
         "jobs/processes",
         "weights",
