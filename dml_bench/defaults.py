@@ -76,7 +76,9 @@ DATASETS: Mapping[str, Mapping[str, Any]] = {"glyphs": SMALL, OMNIGLOT: SMALL, "
 OPTIMISATION = ("optimiser", "lr", "momentum", "weight_decay")
 
 
-def usual(method: str, protocol: str, special: Mapping[str, Any]) -> dict[str, Any]:
+def usual(
+    method: str, protocol: str, special: Mapping[str, Any], weights: str = ""
+) -> dict[str, Any]:
     """Return the fields that go without saying.
 
     The dataset's own come before the method's; but an untrained method is untrained anywhere, and
@@ -86,14 +88,17 @@ def usual(method: str, protocol: str, special: Mapping[str, Any]) -> dict[str, A
         method: a name of the methods' catalogue, or a user's own.
         protocol: "seen" or "unseen".
         special: what the dataset needs (`DATASETS`).
+        weights: where a user says them; a method may have other defaults for pretrained ones.
 
     Example:
         >>> usual("invaspread", "seen", {})["lr"], usual("random", "seen", {})["epochs"]
         (0.03, 0)
     """
     made = METHODS[method].Method
-    fixed = made.defaults if made.supervision == "none" else _optimisation(made.defaults)
-    own = {**made.defaults, **made.defaults_by_protocol.get(protocol, {})}
+    start = weights or special.get("weights", PROTOCOLS[protocol]["weights"])
+    begun = "drawn" if start == "none" else "pretrained"
+    own = {**made.defaults, **made.defaults_by_start.get(begun, {})}
+    fixed = own if made.supervision == "none" else _optimisation(own)
     return {**COMMON, **PROTOCOLS[protocol], **own, **special, **fixed}
 
 

@@ -60,7 +60,7 @@ def resolve(said: Mapping[str, Any], dataset: Dataset, *, device: str = "cpu") -
         raise RecipeError(f"expected a method, found none; there is {', '.join(METHODS)}")
     method: type[BaseMethod] = METHODS[said["method"]].Method
     special = DATASETS.get(dataset.name) or DATASETS.get(dataset.fingerprint, {})
-    unsaid = usual(said["method"], dataset.protocol, special)
+    unsaid = usual(said["method"], dataset.protocol, special, said.get("weights", ""))
     chosen = {**unsaid, **said}
     if is_plugin(chosen["backbone"]):  # it comes with what weights it has
         chosen["weights"] = unsaid["weights"] = said.get("weights", "none")

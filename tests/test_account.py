@@ -558,6 +558,7 @@ def test_clusters_that_were_printed_are_told_apart():
 SPRINT = {
     "method": "sprint",
     "schedule": "warmup:0.1",
+    "optimiser": "muon",
     "lr": 0.005,
     "batch": 64,
     "own": {"temperature": 0.1, "views": 2},
@@ -577,7 +578,7 @@ def test_the_own_recipe_is_held_against_the_released_one_at_as_many_looks():
 
 
 def test_the_own_recipe_is_held_against_the_released_loss_in_its_own_network_too():
-    kept = {**BIRDS, "batch_norm": "frozen", "head": "projection", "lr": 0.0001}
+    kept = {**BIRDS, "batch_norm": "frozen", "head": "projection", "lr": 0.0001, "optimiser": "sgd"}
     mine = seeds([0.6, 0.61], **{**SPRINT, **kept})
     released, same = seeds([0.4, 0.41], **BIRDS), seeds([0.62, 0.63], **kept)
     faster = seeds([0.1, 0.11], **{**kept, "lr": 0.03})
@@ -590,9 +591,11 @@ def test_the_own_recipe_is_what_its_method_says():
     method = METHODS[own.OWN].Method
     given = {f"options.{name}": value for name, value in options(method, {}).items()}
     assert {**method.defaults, **given} == own.OWN_RECIPE
-    assert own.OWN_TUNED[0] == method.defaults_by_protocol["seen"]
-    unseen = defaults.usual(own.OWN, "unseen", {})
-    assert own.OWN_TUNED[1].items() <= unseen.items()
+    assert own.OWN_TUNED[0] == method.defaults_by_start["drawn"]
+    letters = defaults.usual(own.OWN, "unseen", defaults.DATASETS["glyphs"])
+    assert own.OWN_TUNED[1].items() <= letters.items()
+    birds = defaults.usual(own.OWN, "unseen", {})
+    assert own.OWN_TUNED[2].items() <= birds.items()
 
 
 def test_the_aim_is_asked_of_all_images_in_two_looks():

@@ -33,7 +33,8 @@ SEEN = ("cifar10_jpeg",)
 def recipe(row):
     """A row as a recipe, on a processor with bfloat16."""
     protocol = "seen" if row["dataset"] in SEEN else "unseen"
-    said = {**usual(row["method"], protocol, DATASETS.get(row["dataset"], {})), **row}
+    special = DATASETS.get(row["dataset"], {})
+    said = {**usual(row["method"], protocol, special, row.get("weights", "")), **row}
     said |= {"weights_digest": "", "mean": (0.5,) * 3, "std": (0.5,) * 3}
     said["precision"] = "bf16" if said["precision"] == "auto" else said["precision"]
     said["options"] = options(METHODS[row["method"]].Method, row.get("options", {}))

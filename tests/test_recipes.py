@@ -333,18 +333,22 @@ def test_pretrained_weights_bring_their_sizes_to_the_seen_protocol():
 def test_every_methods_defaults_are_of_the_right_kind():
     for name in METHODS:
         method = METHODS[name].Method
-        for said in (method.defaults, *method.defaults_by_protocol.values()):
+        for said in (method.defaults, *method.defaults_by_start.values()):
             assert {field: recipes.checked(field, value) for field, value in said.items()} == said
 
 
-def test_a_method_has_defaults_for_one_protocol_alone():
+def test_a_method_has_defaults_for_drawn_weights_and_others_for_pretrained_ones():
     said = {"method": "sprint"}
     seen, unseen = (recipes.resolve(said, made()) for made in (toy_seen, toy))
-    assert (seen.lr, seen.batch) == (0.005, 64)
-    assert (unseen.lr, unseen.batch) == (0.0001, 64)
+    assert (seen.optimiser, seen.lr, seen.batch) == ("muon", 0.005, 64)
+    assert (unseen.optimiser, unseen.lr, unseen.batch) == ("sgd", 0.0001, 64)
+    drawn = recipes.resolve({**said, "weights": "none"}, toy())
+    assert (drawn.optimiser, drawn.lr) == ("muon", 0.005)
     asked = {"method": "sprint", "lr": 0.1}
     assert recipes.resolve(asked, toy_seen()).lr == 0.1  # what a user says comes first
-    assert defaults.usual("sprint", "seen", {"lr": 0.2})["lr"] == 0.2  # then what a dataset needs
+    letters = defaults.usual("sprint", "unseen", {"weights": "none", "lr": 0.2, "batch": 32})
+    assert (letters["optimiser"], letters["lr"]) == ("muon", 0.005)  # a rate is its optimiser's
+    assert letters["batch"] == 32  # what a dataset needs comes before the method's
 
 
 @pytest.mark.parametrize("word", ["epochs", "=2", ""])

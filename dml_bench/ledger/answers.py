@@ -142,7 +142,10 @@ def _own(groups: Sequence[Group], folder: str) -> Section:
     found = own.own(groups)
     claims = (
         ("Sprint does better than InvaSpread as released", found.released),
-        ("Sprint does better than the released loss at its rate, head and batch", found.alike),
+        (
+            "Sprint does better than the released loss with its optimiser, rate, head and batch",
+            found.alike,
+        ),
     )
     short = [f"{text}: {told(some)}." for text, some in claims]
     lines: list[str] = []

@@ -57,8 +57,8 @@ class BaseMethod(nn.Module):
     """V, how many augmented views of an image a step sees."""
     defaults: ClassVar[Mapping[str, Any]] = {}
     """Recipe fields in which the method differs from the protocol's."""
-    defaults_by_protocol: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """The same, of one protocol alone: "seen" or "unseen"."""
+    defaults_by_start: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """The same, for "drawn" weights alone, or for "pretrained" ones."""
     uses_features: ClassVar[bool] = False
     """Whether the loss reads `batch.features`."""
     uses_images: ClassVar[bool] = False
