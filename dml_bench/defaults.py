@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dml_bench.methods import METHODS
+from dml_bench.plugins import is_plugin
 
 COMMON: Mapping[str, Any] = {
     "head": "linear",
@@ -73,36 +74,48 @@ TINY: Mapping[str, Any] = {  # unseen classes at 32 x 32: the paper's recipe for
 OMNIGLOT = "b1b5913245791738"  # its protocol's fingerprint
 DATASETS: Mapping[str, Mapping[str, Any]] = {"glyphs": SMALL, OMNIGLOT: SMALL, "cifar100": TINY}
 """What a dataset needs: a built-in one by its name, a folder (which has any) by its images."""
-OPTIMISATION = ("optimiser", "lr", "momentum", "weight_decay")
+TUNED = ("optimiser", "lr", "momentum", "weight_decay")
+"""What hangs together, and with the optimiser."""
 
 
 def usual(
-    method: str, protocol: str, special: Mapping[str, Any], weights: str = ""
+    method: str, protocol: str, special: Mapping[str, Any], said: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Return the fields that go without saying.
 
     The dataset's own come before the method's; but an untrained method is untrained anywhere, and
-    a method that brings an optimiser brings its rate too.
+    a method that brings an optimiser brings its rate too, unless a user says another optimiser:
+    then the rate is the dataset's or the protocol's, which is SGD's.
 
     Args:
         method: a name of the methods' catalogue, or a user's own.
         protocol: "seen" or "unseen".
         special: what the dataset needs (`DATASETS`).
-        weights: where a user says them; a method may have other defaults for pretrained ones.
+        said: what a user says.
 
     Example:
         >>> usual("invaspread", "seen", {})["lr"], usual("random", "seen", {})["epochs"]
         (0.03, 0)
     """
-    made = METHODS[method].Method
-    start = weights or special.get("weights", PROTOCOLS[protocol]["weights"])
-    begun = "drawn" if start == "none" else "pretrained"
-    own = {**made.defaults, **made.defaults_by_start.get(begun, {})}
+    made, given = METHODS[method].Method, said or {}
+    plain = {**COMMON, **PROTOCOLS[protocol]}
+    if is_plugin(given.get("backbone", "")):  # it comes with what weights it has
+        plain["weights"] = "none"
+    weights = {**plain, **made.defaults, **special, **given}["weights"]
+    begun = made.defaults_by_start.get("drawn" if weights == "none" else "pretrained", {})
+    own = _without_another({**made.defaults, **begun}, given.get("optimiser"))
     fixed = own if made.supervision == "none" else _optimisation(own)
-    return {**COMMON, **PROTOCOLS[protocol], **own, **special, **fixed}
+    return {**plain, **own, **special, **fixed}
 
 
-def _optimisation(defaults: Mapping[str, Any]) -> Mapping[str, Any]:
+def _without_another(own: Mapping[str, Any], optimiser: str | None) -> Mapping[str, Any]:
+    """Return what a method brings, less what is tuned to another optimiser than a user's."""
+    if optimiser is None or own.get("optimiser", optimiser) == optimiser:
+        return own
+    return {name: value for name, value in own.items() if name not in TUNED}
+
+
+def _optimisation(own: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the optimiser that a method brings, and what is tuned to it."""
-    brought = defaults if "optimiser" in defaults else {}
-    return {name: brought[name] for name in OPTIMISATION if name in brought}
+    brought = own if "optimiser" in own else {}
+    return {name: brought[name] for name in (*TUNED, "schedule") if name in brought}

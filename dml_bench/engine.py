@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dml_bench import checkpoint, dist, exchange
+from dml_bench import checkpoint, dist, exchange, optimisation
 from dml_bench.data.batches import Batches
 from dml_bench.embed import embed
 from dml_bench.errors import RunError, Stopped
@@ -17,7 +17,7 @@ from dml_bench.look import Look
 from dml_bench.methods.base import BaseMethod, Network
 from dml_bench.models import Model
 from dml_bench.norms import parts
-from dml_bench.optimisation import OPTIMISERS, by_step, rate
+from dml_bench.optimisation import by_step, rate
 from dml_bench.progress import Bar
 from dml_bench.signals import never
 from dml_bench.teacher import Teacher
@@ -40,11 +40,9 @@ def _slopes(part: nn.Module) -> list[Tensor]:
 
 def _groups(model: Model, method: BaseMethod, lr: float) -> list[dict[str, Any]]:
     """Return what is trained, the method's own weights at a rate of their own."""
-    groups = [
-        {"params": [p for p in part.parameters() if p.requires_grad], "lr": rate, "method": own}
-        for part, rate, own in ((model, lr, False), (method, lr * method.rate, True))
-    ]
-    return [group for group in groups if group["params"]]
+    groups = [(model, lr), (method, lr * method.rate)]
+    trained = [([p for p in part.parameters() if p.requires_grad], rate) for part, rate in groups]
+    return [{"params": weights, "lr": rate} for weights, rate in trained if weights]
 
 
 class Training:
@@ -74,9 +72,7 @@ class Training:
         self.recipe, self.folder, self.monitor, self.say = recipe, folder, monitor, say
         self.teacher = _teacher_of(model, method)
         self.look = Look(model, self.teacher, method, recipe)
-        self.optimiser = OPTIMISERS[recipe.optimiser](
-            _groups(model, method, recipe.lr), recipe.lr, recipe.momentum, recipe.weight_decay
-        )
+        self.optimiser = optimisation.build(recipe, _groups(model, method, recipe.lr), model)
         self.rates = [group["lr"] for group in self.optimiser.param_groups]
         self.epoch = self.step = 0
         self.loss_sum = torch.zeros((), device=batches.device)

@@ -1,84 +1,123 @@
 """Muon: a network's matrices step in the nearest orthogonal direction, all else by AdamW."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+STEPS = 5
+QUINTIC = (3.4445, -4.7750, 2.0315)
+LIKE_ADAMW = 0.2  # of the rate, in root mean square
 
 
-class Muon:
-    """An optimiser of two parts at one rate; called as torch's own are.
-
-    By Muon goes each weight of the network that has rows and columns: a convolution's is a row for
-    each channel that it makes. By AdamW go the rest (scales, biases, filters of one channel each)
-    and whatever weights a method brings. torch's Muon takes plain matrices alone; each here is a
-    view of its weight, so that a step changes the weight where it lies.
+class Matrices(torch.optim.Optimizer):
+    """Muon itself: momentum (Nesterov's), made orthogonal, as long a step as AdamW usually makes.
 
     Args:
-        groups: of weights, each with its `lr`; where "method" is True, they are a method's.
-        lr: the rate of both; a matrix's step is as large as AdamW's would be, in root mean square.
-        momentum: of Muon (Nesterov's), and beta 1 of AdamW.
-        decay: weight decay, apart from the slope in both.
-
-    Example:
-        >>> layer = nn.Linear(4, 3)
-        >>> optimiser = Muon([{"params": list(layer.parameters()), "lr": 0.01}], 0.01, 0.9, 0.0)
-        >>> [len(group["params"]) for group in optimiser.param_groups]
-        [1, 1]
+        groups: of weights of two axes or more, each with its `lr`; what is a row is decided by the
+            first axis.
+        lr: a step is a fifth of it, in root mean square.
+        momentum: of the slopes.
+        decay: weight decay, apart from the slope.
+        kind: in which numbers directions are made orthogonal.
 
     Source:
-        Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024); the size of
-        a step from Liu et al., "Muon is Scalable for LLM Training" (2025), section 2.2. The
-        arithmetic is torch's. Differs from the source: the first layer and the head are matrices,
-        too.
+        Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024), with their
+        coefficients; the length of a step from Liu et al., "Muon is Scalable for LLM Training"
+        (2025), section 2.2. In bfloat16 it comes to the bits of `torch.optim.Muon`. Differs from
+        the source: float32 where that is asked, which processors without bfloat16 need.
     """
 
     def __init__(
-        self, groups: Sequence[Mapping[str, Any]], lr: float, momentum: float, decay: float
+        self,
+        groups: Sequence[Mapping[str, Any]],
+        lr: float,
+        momentum: float,
+        decay: float,
+        kind: torch.dtype,
     ) -> None:
-        self.views: list[tuple[Tensor, nn.Parameter]] = []
-        matrices, rest = [], []
-        for group in groups:
-            whole = [w for w in group["params"] if not group.get("method") and is_matrix(w)]
-            views = [nn.Parameter(as_matrix(weight, weight).detach()) for weight in whole]
-            self.views += zip(whole, views, strict=True)
-            chosen = {id(weight) for weight in whole}
-            others = [weight for weight in group["params"] if id(weight) not in chosen]
-            matrices += [{**group, "params": views}] if views else []
-            rest += [{**group, "params": others}] if others else []
-        self.parts: list[torch.optim.Optimizer] = []
-        if matrices:
-            self.parts += [
-                torch.optim.Muon(matrices, lr, decay, momentum, adjust_lr_fn="match_rms_adamw")
-            ]
-        if rest:
-            self.parts += [torch.optim.AdamW(rest, lr, (momentum, 0.999), weight_decay=decay)]
+        self.kind = kind
+        wanted = {"lr": lr, "momentum": momentum, "weight_decay": decay}
+        super().__init__([dict(group) for group in groups], wanted)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Change every weight that has a slope; takes no closure."""
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    self._change(weight, weight.grad, group)
+
+    def _change(self, weight: nn.Parameter, slope: Tensor, group: Mapping[str, Any]) -> None:
+        lr, momentum = group["lr"], group["momentum"]
+        if not self.state[weight]:
+            self.state[weight]["momentum"] = torch.zeros_like(weight)
+        kept = self.state[weight]["momentum"].lerp_(slope, 1 - momentum)
+        rows = torch.lerp(slope, kept, momentum).flatten(1)
+        step = orthogonal(rows.to(self.kind)).reshape(weight.shape)
+        length = LIKE_ADAMW * math.sqrt(max(rows.shape))
+        weight.mul_(1 - lr * group["weight_decay"]).add_(step, alpha=-lr * length)
+
+
+class Muon:
+    """Muon for a network's matrices and AdamW for the rest, at one rate; used as the engine does.
+
+    Args:
+        groups: of weights, each with its `lr`.
+        whole: those of them that Muon steps.
+        lr: of both; from random weights 0.002 to 0.01 were of use here.
+        momentum: of Muon, and beta 1 of AdamW.
+        decay: weight decay, apart from the slope in both.
+        kind: in which numbers Muon works.
+
+    Example:
+        >>> layer = nn.Linear(4, 3)
+        >>> group = {"params": list(layer.parameters()), "lr": 0.01}
+        >>> made = Muon([group], matrices(layer), 0.01, 0.9, 0.0, torch.float32)
+        >>> [len(part["params"]) for part in made.param_groups]
+        [1, 1]
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[Mapping[str, Any]],
+        whole: Iterable[Tensor],
+        lr: float,
+        momentum: float,
+        decay: float,
+        kind: torch.dtype,
+    ) -> None:
+        chosen = {id(weight) for weight in whole}
+        rows = _of(groups, lambda weight: id(weight) in chosen)
+        rest = _of(groups, lambda weight: id(weight) not in chosen)
+        betas = (momentum, 0.999)
+        self.matrices = Matrices(rows, lr, momentum, decay, kind) if rows else None
+        self.rest = torch.optim.AdamW(rest, lr, betas, weight_decay=decay) if rest else None
+        self.parts = [part for part in (self.matrices, self.rest) if part]
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
         """Return the groups of both parts; a rate that is set in one counts."""
         return list(chain.from_iterable(part.param_groups for part in self.parts))
 
+    @property
+    def state(self) -> dict[Tensor, Any]:
+        """Return what AdamW remembers of each of its weights; a method's are all there."""
+        return self.rest.state if self.rest else {}
+
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the slopes."""
-        for weight, _ in self.views:
-            weight.grad = None
         for part in self.parts:
             part.zero_grad(set_to_none)
 
     def step(self) -> None:
         """Change every weight that has a slope."""
-        for weight, view in self.views:
-            view.grad = None if weight.grad is None else as_matrix(weight.grad, weight)
         for part in self.parts:
             part.step()
-
-    @property
-    def state(self) -> dict[Tensor, Any]:
-        """Return what AdamW remembers of each of its weights; a method's are all there."""
-        return self.parts[-1].state
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed training needs."""
@@ -90,31 +129,46 @@ class Muon:
             part.load_state_dict(kept)
 
 
-def is_matrix(weight: Tensor) -> bool:
-    """Return whether a weight has rows and columns, and lies in memory so that it can be viewed so.
+def _of(
+    groups: Iterable[Mapping[str, Any]], wanted: Callable[[Tensor], bool]
+) -> list[dict[str, Any]]:
+    found = [{**group, "params": list(filter(wanted, group["params"]))} for group in groups]
+    return [group for group in found if group["params"]]
 
-    Not, where each row sees one channel alone, as in a depthwise convolution.
+
+def matrices(network: nn.Module) -> list[Tensor]:
+    """Return the weights of a network that Muon is for: of linear layers and of convolutions.
+
+    Not, where a convolution's rows see channels of their own (`groups`), and none that a layer
+    holds otherwise, such as the projections of torch's attention.
 
     Example:
-        >>> is_matrix(torch.zeros(8, 3, 3, 3)), is_matrix(torch.zeros(8, 1, 3, 3))
-        (True, False)
+        >>> network = nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3))
+        >>> [tuple(weight.shape) for weight in matrices(network)]
+        [(3, 4)]
     """
-    return weight.ndim > 1 and min(weight.shape[:2]) > 1 and (_last(weight) or _first(weight))
+    return [
+        part.weight
+        for part in network.modules()
+        if isinstance(part, nn.Linear) or (isinstance(part, _ConvNd) and _is_whole(part))
+    ]
 
 
-def as_matrix(values: Tensor, weight: Tensor) -> Tensor:
-    """Return a weight, or its slope, as (rows, columns): a view, where it lies as the weight does.
+def _is_whole(part: _ConvNd) -> bool:
+    return part.groups == 1 and not isinstance(part, _ConvTransposeNd)
 
-    The order of the columns, which Muon does not ask about, is the weight's in memory.
+
+def orthogonal(rows: Tensor) -> Tensor:
+    """Return nearly the nearest matrix whose rows, or columns, are orthogonal and of length one.
+
+    Args:
+        rows: (R, C); its singular values become 0.7 to 1.2, by five steps of Newton and Schulz.
     """
-    lying = values if _last(weight) else values.movedim(1, -1)
-    return lying.reshape(len(values), -1)
-
-
-def _last(weight: Tensor) -> bool:
-    return weight.is_contiguous()
-
-
-def _first(weight: Tensor) -> bool:
-    """Return whether channels come last in memory."""
-    return weight.movedim(1, -1).is_contiguous()
+    a, b, c = QUINTIC
+    upright = rows.shape[0] > rows.shape[1]
+    found = rows.T if upright else rows
+    found = found / found.norm().clamp(min=1e-7)
+    for _ in range(STEPS):
+        gram = found @ found.T
+        found = torch.addmm(found, torch.addmm(gram, gram, gram, beta=b, alpha=c), found, beta=a)
+    return found.T if upright else found

@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import nn
 
 from dml_bench.errors import RecipeError
-from dml_bench.muon import Muon
+from dml_bench.muon import Muon, matrices
 from dml_bench.registry import unknown
+from dml_bench.types import Recipe
 
-OPTIMISERS: Mapping[str, Callable[..., torch.optim.Optimizer | Muon]] = {
+OPTIMISERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": lambda weights, lr, momentum, decay: torch.optim.SGD(
         weights, lr, momentum, weight_decay=decay
     ),
@@ -25,7 +27,6 @@ OPTIMISERS: Mapping[str, Callable[..., torch.optim.Optimizer | Muon]] = {
     "adamw": lambda weights, lr, momentum, decay: torch.optim.AdamW(
         weights, lr, (momentum, 0.999), weight_decay=decay, fused=_whole(weights) or None
     ),
-    "muon": Muon,
 }
 SCHEDULES: Mapping[str, Mapping[int, float]] = {  # epoch -> factor of the learning rate
     "constant": {},
@@ -34,6 +35,25 @@ SCHEDULES: Mapping[str, Mapping[int, float]] = {  # epoch -> factor of the learn
     "code-unseen": {20: 0.1, 40: 0.01},
 }
 WARMUP = "warmup:"
+KNOWN = (*OPTIMISERS, "muon")
+"""What a recipe's optimiser may be."""
+
+
+def build(
+    recipe: Recipe, groups: Sequence[Mapping[str, Any]], network: nn.Module
+) -> torch.optim.Optimizer | Muon:
+    """Return what changes the weights.
+
+    Args:
+        recipe: optimiser, lr, momentum, weight_decay and precision.
+        groups: of the network's weights and of the method's, each with its `lr`.
+        network: whose matrices Muon steps; a method's are none of them.
+    """
+    said = (recipe.lr, recipe.momentum, recipe.weight_decay)
+    if recipe.optimiser != "muon":
+        return OPTIMISERS[recipe.optimiser](groups, *said)
+    kind = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
+    return Muon(groups, matrices(network), *said, kind)
 
 
 def _whole(groups: Sequence[Mapping[str, Any]]) -> bool:

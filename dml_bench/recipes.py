@@ -25,8 +25,8 @@ from dml_bench.errors import RecipeError
 from dml_bench.fields import as_kind, checked, follows, merge, parse
 from dml_bench.methods import METHODS
 from dml_bench.methods.base import BaseMethod, make, options
-from dml_bench.optimisation import OPTIMISERS, rate
-from dml_bench.plugins import digest, is_plugin
+from dml_bench.optimisation import KNOWN, rate
+from dml_bench.plugins import digest
 from dml_bench.precision import fast_at_bf16
 from dml_bench.registry import unknown
 from dml_bench.types import Dataset, Recipe
@@ -60,10 +60,8 @@ def resolve(said: Mapping[str, Any], dataset: Dataset, *, device: str = "cpu") -
         raise RecipeError(f"expected a method, found none; there is {', '.join(METHODS)}")
     method: type[BaseMethod] = METHODS[said["method"]].Method
     special = DATASETS.get(dataset.name) or DATASETS.get(dataset.fingerprint, {})
-    unsaid = usual(said["method"], dataset.protocol, special, said.get("weights", ""))
+    unsaid = usual(said["method"], dataset.protocol, special, said)
     chosen = {**unsaid, **said}
-    if is_plugin(chosen["backbone"]):  # it comes with what weights it has
-        chosen["weights"] = unsaid["weights"] = said.get("weights", "none")
     shown = _shown(chosen["backbone"], chosen["weights"], dataset.protocol)
     values = {**unsaid, **shown, **said}
     values["dataset"] = said.get("dataset", dataset.name)
@@ -113,7 +111,7 @@ def _check(recipe: Recipe, method: type[BaseMethod]) -> None:
         "head": models.HEADS,
         "fit": ("squash", "centre"),
         "precision": ("fp32", "bf16"),
-        "optimiser": tuple(OPTIMISERS),
+        "optimiser": KNOWN,
         "batch_norm": models.BATCH_NORMS,
         "trained": models.TRAINED,
     }.items():

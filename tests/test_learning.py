@@ -34,7 +34,7 @@ BANDS = {  # margin in MAP@R, what the recipe says, training classes
     "moco": (0.02, {}, 160),
     "byol": (0.04, {}, 160),
     "stml": (0.03, {}, 160),
-    "sprint": (0.07, {}, 160),
+    "sprint": (0.1, {}, 160),
     "triplet_semihard": (0.18, {}, 160),
     "contrastive": (0.2, {}, 160),
     "lifted": (0.03, {}, 160),

@@ -13,7 +13,7 @@ from collections import Counter
 import pytest
 
 from dml_bench.defaults import DATASETS, usual
-from dml_bench.ledger import account, answers, orders, reckonings
+from dml_bench.ledger import account, answers, orders, own, reckonings
 from dml_bench.ledger.budgets import gathered
 from dml_bench.ledger.questions import QUESTIONS
 from dml_bench.methods import METHODS
@@ -34,7 +34,7 @@ def recipe(row):
     """A row as a recipe, on a processor with bfloat16."""
     protocol = "seen" if row["dataset"] in SEEN else "unseen"
     special = DATASETS.get(row["dataset"], {})
-    said = {**usual(row["method"], protocol, special, row.get("weights", "")), **row}
+    said = {**usual(row["method"], protocol, special, row), **row}
     said |= {"weights_digest": "", "mean": (0.5,) * 3, "std": (0.5,) * 3}
     said["precision"] = "bf16" if said["precision"] == "auto" else said["precision"]
     said["options"] = options(METHODS[row["method"]].Method, row.get("options", {}))
@@ -74,6 +74,19 @@ def records():
 @pytest.fixture(scope="module")
 def text(records):
     return account.text(records, "published")
+
+
+def test_the_own_recipe_stands_in_the_rows_that_bear_its_name_alone():
+    suite = load("ledger-better")
+    rows = [(label, recipe(row)) for label, row in zip(suite.labels, suite.runs, strict=True)]
+    mine = [(label, result(made)) for label, made in rows if made.method == own.OWN]
+    stands = {label for label, made in mine if own.as_it_stands(made)}
+    plain = "Sprint, batch norm frozen, head thrown away"
+    assert stands == {
+        *("Sprint", "Sprint, the head thrown away", "letters: Sprint"),
+        *(f"birds: {plain}", f"cars: {plain}"),
+        *("two fifths: Sprint, rate 0.005", "all of CIFAR-10, one epoch: Sprint"),
+    }
 
 
 CLAIMS = [claim for question in QUESTIONS for claim in question.claims]

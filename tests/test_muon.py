@@ -2,37 +2,33 @@
 
 import pytest
 import torch
-from test_engine import trained
+from test_engine import same, stopped_and_resumed, trained
 from torch import nn
 
-from dml_bench.engine import _groups
-from dml_bench.muon import Muon, as_matrix, is_matrix
+from dml_bench.muon import Matrices, Muon, matrices, orthogonal
 
 LR, MOMENTUM, DECAY, STEPS = 0.01, 0.9, 0.1, 3
+THEIRS = pytest.mark.skipif(
+    not hasattr(torch.optim, "Muon"), reason="torch has a Muon of its own from 2.9 on"
+)
 
 
-class MadeOf(nn.Module):
-    """Stands for a method that learns weights of its own."""
-
-    rate = 1.0
-
-    def __init__(self, part):
-        super().__init__()
-        self.part = part
-
-
-def muon(*groups):
-    return Muon([{"lr": LR, **group} for group in groups], LR, MOMENTUM, DECAY)
-
-
-def drawn(*shape, layout=torch.contiguous_format):
-    made = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+def drawn(*shape, layout=torch.contiguous_format, seed=0):
+    made = torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
     return nn.Parameter(made.contiguous(memory_format=layout))
 
 
-def stepped(optimiser, weights):
+def muon(weights, whole, kind=torch.float32, **group):
+    return Muon([{"params": weights, "lr": LR, **group}], whole, LR, MOMENTUM, DECAY, kind)
+
+
+def adamw(weights, lr=LR):
+    return torch.optim.AdamW(weights, lr, (MOMENTUM, 0.999), weight_decay=DECAY)
+
+
+def stepped(optimiser, weights, steps=range(STEPS)):
     """The weights after some steps, each along a slope that is drawn for it."""
-    for step in range(STEPS):
+    for step in steps:
         for weight in weights:
             slope = torch.randn(weight.shape, generator=torch.Generator().manual_seed(step))
             weight.grad = torch.empty_like(weight).copy_(slope)
@@ -43,93 +39,140 @@ def stepped(optimiser, weights):
 def by_torch(weight):
     """What torch's own Muon makes of the same weight as a plain matrix."""
     plain = nn.Parameter(weight.detach().flatten(1).clone())
-    optimiser = torch.optim.Muon([plain], LR, DECAY, MOMENTUM, adjust_lr_fn="match_rms_adamw")
+    theirs = torch.optim.Muon([plain], LR, DECAY, MOMENTUM, adjust_lr_fn="match_rms_adamw")
     for step in range(STEPS):
         slope = torch.randn(weight.shape, generator=torch.Generator().manual_seed(step))
         plain.grad = slope.flatten(1)
-        optimiser.step()
+        theirs.step()
     return plain.detach().view(weight.shape)
 
 
-def test_a_matrix_is_stepped_as_torch_steps_it():
-    weight = drawn(6, 8)
+@THEIRS
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("shape", [(6, 4, 3, 3), (40, 4, 3, 3)])
+def test_in_bfloat16_a_convolution_ends_in_the_bits_of_torchs_own(shape, layout):
+    weight = drawn(*shape, layout=layout)
     wanted = by_torch(weight)
-    (found,) = stepped(muon({"params": [weight]}), [weight])
+    (found,) = stepped(muon([weight], [weight], torch.bfloat16), [weight])
     assert torch.equal(found, wanted)
 
 
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_a_convolution_is_stepped_where_it_lies(layout):
-    """In another order of columns the sums are rounded otherwise, in bfloat16."""
-    weight = drawn(6, 4, 3, 3, layout=layout)
+@THEIRS
+def test_in_float32_a_matrix_ends_where_torchs_own_does_to_rounding():
+    weight = drawn(6, 8)
     before, wanted = weight.detach().clone(), by_torch(weight)
-    (found,) = stepped(muon({"params": [weight]}), [weight])
+    (found,) = stepped(muon([weight], [weight]), [weight])
     assert (wanted - before).abs().max() > 0.01
+    assert not torch.equal(found, wanted)
     torch.testing.assert_close(found, wanted, rtol=0, atol=1e-3)
 
 
-def test_a_step_is_nearly_orthogonal_and_as_large_as_adamws():
-    weight = drawn(6, 8)
+@pytest.mark.parametrize("shape", [(6, 8), (8, 6), (5, 5)])
+def test_a_direction_becomes_nearly_orthogonal_and_keeps_its_axes(shape):
+    direction = drawn(*shape).detach()
+    left, values, right = torch.linalg.svd(orthogonal(direction), full_matrices=False)
+    assert values.min() > 0.6
+    assert values.max() < 1.25
+    wide = torch.linalg.svd(direction, full_matrices=False)
+    nearest = wide[0] @ wide[2]
+    assert (left @ right - nearest).abs().max() < 1e-3
+
+
+def test_a_step_is_a_fifth_of_the_rate_in_root_mean_square():
+    weight = drawn(60, 80)
     before = weight.detach().clone()
-    optimiser = Muon([{"params": [weight], "lr": LR}], LR, MOMENTUM, 0.0)
-    weight.grad = torch.randn(6, 8, generator=torch.Generator().manual_seed(7))
-    optimiser.step()
-    step = (before - weight.detach()) / LR
-    spread = torch.linalg.svdvals(step) / (0.2 * 8**0.5)
-    assert spread.min() > 0.5
-    assert spread.max() < 1.3
-    assert 0.1 < step.square().mean().sqrt() < 0.25
+    optimiser = Matrices([{"params": [weight]}], LR, MOMENTUM, 0.0, torch.float32)
+    (after,) = stepped(optimiser, [weight], range(1))
+    assert ((after - before) / LR).square().mean().sqrt() == pytest.approx(0.2, rel=0.2)
 
 
-@pytest.mark.parametrize("shape", [(5,), (5, 1, 3, 3), (1, 7, 4)])
-def test_what_is_no_matrix_is_stepped_by_adamw(shape):
-    weight, plain = drawn(*shape), drawn(*shape)
-    (found,) = stepped(muon({"params": [weight]}), [weight])
-    adamw = torch.optim.AdamW([plain], LR, (MOMENTUM, 0.999), weight_decay=DECAY)
-    (wanted,) = stepped(adamw, [plain])
-    assert torch.equal(found, wanted)
+def test_what_is_no_matrix_is_stepped_by_adamw_at_its_own_rate():
+    matrix, scale, proxies, plain, rows = (
+        *(drawn(5, 4), drawn(5), drawn(6, 4)),
+        *(drawn(5), drawn(6, 4)),
+    )
+    groups = [{"params": [matrix, scale], "lr": LR}, {"params": [proxies], "lr": 7 * LR}]
+    optimiser = Muon(groups, [matrix], LR, MOMENTUM, DECAY, torch.float32)
+    before = matrix.detach().clone()
+    _, found, theirs = stepped(optimiser, [matrix, scale, proxies])
+    assert torch.equal(found, stepped(adamw([plain]), [plain])[0])
+    assert torch.equal(theirs, stepped(adamw([rows], 7 * LR), [rows])[0])
+    assert not torch.equal(matrix, before)
 
 
-def test_a_methods_matrix_is_stepped_by_adamw_at_its_own_rate():
-    network, proxies, plain = drawn(5, 4), drawn(6, 4), drawn(6, 4)
-    optimiser = muon({"params": [network]}, {"params": [proxies], "lr": 7 * LR, "method": True})
-    _, found = stepped(optimiser, [network, proxies])
-    adamw = torch.optim.AdamW([plain], 7 * LR, (MOMENTUM, 0.999), weight_decay=DECAY)
-    assert torch.equal(found, stepped(adamw, [plain])[0])
+def test_a_matrix_whose_first_slope_comes_later_is_stepped_then():
+    early, late = drawn(4, 3), drawn(4, 3, seed=1)
+    optimiser, before = muon([early, late], [early, late]), late.detach().clone()
+    stepped(optimiser, [early])
+    assert torch.equal(late, before)
+    stepped(optimiser, [late])
+    assert not torch.equal(late, before)
+    optimiser.zero_grad()
+    assert early.grad is None
+    assert late.grad is None
 
 
 def test_a_rate_that_is_set_counts_for_both_parts():
     matrix, scale = drawn(5, 4), drawn(5)
     before = [weight.detach().clone() for weight in (matrix, scale)]
-    optimiser = muon({"params": [matrix, scale]})
+    optimiser = muon([matrix, scale], [matrix])
+    assert len(optimiser.param_groups) == 2
     for group in optimiser.param_groups:
         group["lr"] = 0.0
     after = stepped(optimiser, [matrix, scale])
     assert all(torch.equal(*pair) for pair in zip(before, after, strict=True))
 
 
-def test_a_weight_with_gaps_in_its_memory_is_no_matrix():
-    assert not is_matrix(torch.zeros(6, 4, 3, 6)[..., ::2])
+def test_a_state_goes_on_to_the_same_bits(tmp_path):
+    whole, begun = ([drawn(5, 4), drawn(5)] for _ in range(2))
+    wanted = stepped(muon(whole, whole[:1]), whole)
+    first = muon(begun, begun[:1])
+    stepped(first, begun, range(1))
+    torch.save(first.state_dict(), tmp_path / "state.pt")
+    again = muon(begun, begun[:1])
+    again.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    found = stepped(again, begun, range(1, STEPS))
+    assert all(torch.equal(*pair) for pair in zip(found, wanted, strict=True))
 
 
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_a_weight_as_a_matrix_lies_in_the_same_memory(layout):
-    weight = drawn(6, 4, 3, 3, layout=layout)
-    assert as_matrix(weight, weight).data_ptr() == weight.data_ptr()
-    assert as_matrix(weight, weight).shape == (6, 36)
+def test_matrices_are_the_weights_of_linear_layers_and_of_convolutions_without_groups():
+    network = nn.ModuleDict(
+        {
+            "linear": nn.Linear(4, 3),
+            "plain": nn.Conv2d(3, 8, 3),
+            "depthwise": nn.Conv2d(8, 8, 3, groups=8),
+            "transposed": nn.ConvTranspose2d(8, 4, 3),
+            "norm": nn.BatchNorm2d(8),
+            "attention": nn.MultiheadAttention(4, 2),
+        }
+    )
+    wanted = [network["linear"], network["plain"], network["attention"].out_proj]
+    assert [id(some) for some in matrices(network)] == [id(part.weight) for part in wanted]
 
 
-@pytest.mark.parametrize("method", ["invaspread", "norm_softmax"])
-def test_a_network_is_trained(tmp_path, method):
-    _, curve = trained(tmp_path, method=method, optimiser="muon", lr=0.01, epochs=4)
-    assert curve[-1]["loss"] < 0.9 * curve[0]["loss"]
+@pytest.mark.parametrize("method", ["norm_softmax", "deepcluster"])
+def test_a_methods_weights_go_to_adamw_and_are_forgotten_where_they_are_made_anew(
+    tmp_path, monkeypatch, method
+):
+    made = []
+    monkeypatch.setattr(
+        "dml_bench.optimisation.Muon", lambda *said: made.append(Muon(*said)) or made[-1]
+    )
+    trained(tmp_path, method=method, optimiser="muon", lr=0.01, epochs=2)
+    (optimiser,) = made
+    steps = {float(kept["step"]) for kept in optimiser.state.values()}
+    assert len(steps) == (2 if method == "deepcluster" else 1)  # its classifier is drawn each epoch
 
 
-def test_what_a_method_brings_is_told_from_the_network():
-    network, method = nn.Linear(4, 3), MadeOf(nn.Linear(5, 6))
-    optimiser = Muon(_groups(network, method, LR), LR, MOMENTUM, DECAY)
-    matrices, *others = [group["params"] for group in optimiser.param_groups]
-    assert [tuple(weight.shape) for weight in matrices] == [(3, 4)]
-    assert {id(w) for some in others for w in some} == {
-        id(w) for w in (network.bias, *method.parameters())
-    }
+def test_a_training_that_was_stopped_ends_in_the_same_bits(tmp_path, monkeypatch):
+    said = {"optimiser": "muon", "lr": 0.005, "epochs": 2}
+    whole, _ = trained(tmp_path / "whole", **said)
+    found, _ = stopped_and_resumed(tmp_path / "cut", monkeypatch, 3, **said)
+    assert same(whole, found)
+
+
+def test_an_optimiser_of_no_weights_steps_nothing():
+    optimiser = Muon([], [], LR, MOMENTUM, DECAY, torch.float32)
+    optimiser.step()
+    assert optimiser.param_groups == []
+    assert optimiser.state == {}

@@ -351,6 +351,20 @@ def test_a_method_has_defaults_for_drawn_weights_and_others_for_pretrained_ones(
     assert letters["batch"] == 32  # what a dataset needs comes before the method's
 
 
+def test_weights_of_a_users_own_backbone_are_drawn_unless_they_are_said():
+    own = {"backbone": "mine.py:build"}
+    said = defaults.usual("sprint", "unseen", {}, own)
+    assert (said["weights"], said["optimiser"]) == ("none", "muon")
+    loaded = defaults.usual("sprint", "unseen", {}, {**own, "weights": "mine.pt"})
+    assert loaded["optimiser"] == "sgd"
+
+
+def test_another_optimiser_than_the_methods_leaves_the_methods_rate():
+    assert defaults.usual("sprint", "seen", {}, {"optimiser": "sgd"})["lr"] == 0.03
+    assert defaults.usual("sprint", "seen", {}, {"optimiser": "muon"})["lr"] == 0.005
+    assert defaults.usual("stml", "unseen", {}, {"optimiser": "sgd"})["weight_decay"] == 5e-4
+
+
 @pytest.mark.parametrize("word", ["epochs", "=2", ""])
 def test_a_setting_without_a_name_and_a_value_is_refused(word):
     with pytest.raises(BenchError, match="expected name=value"):

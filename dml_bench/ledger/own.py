@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dml_bench.defaults import DATASETS, TUNED, usual
 from dml_bench.ledger import verdicts
 from dml_bench.ledger.budgets import (
     BUDGET,
@@ -19,19 +20,13 @@ from dml_bench.ledger.orders import STANDS_FOR
 from dml_bench.ledger.reckonings import of_result
 from dml_bench.ledger.starts import released
 from dml_bench.ledger.verdicts import Line, line
+from dml_bench.methods import METHODS
+from dml_bench.methods.base import options
 from dml_bench.rows import place
 from dml_bench.statistics import over_seeds
 from dml_bench.types import Recipe, RunResult
 
 OWN = "sprint"
-OWN_RECIPE: Side = {"schedule": "warmup:0.1", "options.temperature": 0.1, "options.views": 2}
-"""The project's own recipe as it stands; what differs was tried on the way to it."""
-OWN_TUNED: Sequence[Side] = (
-    {"optimiser": "muon", "lr": 0.005, "batch": 64},
-    {"optimiser": "muon", "lr": 0.005, "batch": 128},
-    {"optimiser": "sgd", "lr": 0.0001, "batch": 64},
-)
-"""Its optimiser, rate and batch: from drawn weights, on letters, and from pretrained weights."""
 PLAINLY: Side = {name: value for name, value in RELEASED.items() if name != "optimiser"}
 """What both have of the released recipe's, whoever steps the weights."""
 ALIKE = BUDGET - {"epochs"} | {"lr", "optimiser"}
@@ -68,13 +63,13 @@ def own(groups: Sequence[Group]) -> Own:
     mine = [g for g in groups if g[0].recipe.method == OWN]
     whole = [g for g in groups if released(g[0])]
     same = [g for g in groups if meets(g[0].recipe, {**PLAIN, **PLAINLY})]
-    stands = [g for g in mine if _as_it_stands(g[0].recipe)]
-    tried = [g for g in mine if not _as_it_stands(g[0].recipe)]
+    stands = [g for g in mine if as_it_stands(g[0])]
+    tried = [g for g in mine if not as_it_stands(g[0])]
     return Own(
         _beside(stands, whole, LOOKS),
         _beside(stands, same, ALIKE),
         _beside(tried, whole, LOOKS),
-        reached(mine, AIM),
+        reached(stands, AIM),
     )
 
 
@@ -88,9 +83,18 @@ def reached(groups: Sequence[Group], goal: Goal) -> list[Line]:
     return [_over(g, goal.value) for g in groups if _on_cifar(g[0], goal.epochs)]
 
 
-def _as_it_stands(recipe: Recipe) -> bool:
-    tuned = any(meets(recipe, some) for some in OWN_TUNED)
-    return meets(recipe, {**OWN_RECIPE, **PLAINLY}) and tuned
+def as_it_stands(result: RunResult) -> bool:
+    """Return whether a run of the project's own method has what goes without saying there.
+
+    What differs was tried on the way to it.
+    """
+    recipe = result.recipe
+    protocol = "seen" if primary(result) == "knn@200" else "unseen"
+    said = {"weights": recipe.weights, "backbone": recipe.backbone}
+    unsaid = usual(OWN, protocol, DATASETS.get(place(result)[0], {}), said)
+    tuned = {name: unsaid[name] for name in (*TUNED, "schedule", "batch")}
+    wanted = options(METHODS[OWN].Method, {})
+    return dict(recipe.options) == wanted and meets(recipe, {**tuned, **PLAINLY})
 
 
 def _beside(mine: Sequence[Group], others: Sequence[Group], same: frozenset[str]) -> list[Line]:

@@ -104,7 +104,7 @@ def _wanted(row: Row) -> dict[str, Any]:
     """Return the fields that a run of a row has; without those that follow from the images."""
     protocol = "seen" if {"knn@200", "linear"} & set(row.get("expect", {})) else "unseen"
     special = DATASETS.get(row["dataset"], {})
-    unsaid = usual(row["method"], protocol, special, row.get("weights", ""))
+    unsaid = usual(row["method"], protocol, special, row)
     wanted = {k: v for k, v in {**unsaid, **row}.items() if k not in SILENT}
     if "precision" in row:
         wanted["precision"] = row["precision"]

@@ -3,8 +3,9 @@
 Source: none for the whole. The loss is InvaSpread's released one (Ye et al., CVPR 2019) with the
 gradient through those asked as well, over every pair of the views; the rate rises and falls by
 step (Goyal et al., 2017). Drawn weights are stepped by Muon (Jordan et al., 2024), in batches of
-half as many images as the paper's; pretrained ones by SGD at a tenth of the paper's rate, and what
-else helps there is said beside it (`batch_norm = "frozen"`, `head = "projection"`).
+64 where a dataset needs no others; pretrained ones by SGD at a tenth of the paper's rate for
+unseen classes, and what else helps there is said beside it (`batch_norm = "frozen"`,
+`head = "projection"`).
 Differs from the source: the suite `ledger-better` tries settings of it, and holds it against the
 released recipe; `ledger-cifar` has the gradient through those asked by itself.
 """
@@ -30,7 +31,7 @@ class Method(BaseMethod):
     defaults = {"schedule": "warmup:0.1"}  # noqa: RUF012
     defaults_by_start = {  # noqa: RUF012
         "drawn": {"optimiser": "muon", "lr": 0.005, "batch": 64},
-        "pretrained": {"lr": 0.0001},
+        "pretrained": {"optimiser": "sgd", "lr": 0.0001, "batch": 64},
     }
 
     def __init__(self, temperature: float = 0.1, views: int = 2) -> None:

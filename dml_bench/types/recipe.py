@@ -52,7 +52,7 @@ class Recipe:
         per_class: images of one class in a row of the order; 0 is a plain shuffle.
         epochs: passes over the training split.
         optimiser: "sgd" (with momentum), "adam" or "adamw" (with the momentum as beta 1), or "muon"
-            (`muon`: the network's matrices by Muon, the rest by AdamW).
+            (`muon`: the weights of linear layers and convolutions by Muon, the rest by AdamW).
         lr, momentum, weight_decay: of the optimiser.
         schedule: a name of `optimisation.SCHEDULES`, "cosine", "warmup:0.1", or
             "steps:120=0.1,160=0.01".
