@@ -149,7 +149,7 @@ def _own(groups: Sequence[Group], folder: str) -> Section:
     )
     short = [f"{text}: {told(some)}." for text, some in claims]
     lines: list[str] = []
-    for text, some in (*claims, ("Settings that were tried, which decide nothing", found.tried)):
+    for text, some in (*claims, ("Other settings, tried on the way", found.tried)):
         lines += [f"**{text}.**", "", *bullets(sentence(one, folder) for one in some), ""]
     aim, told_of = _goal(AIM, found.aim, folder)
     lines += told_of
