@@ -95,9 +95,9 @@ class Muon:
         rows = _of(groups, lambda weight: id(weight) in chosen)
         rest = _of(groups, lambda weight: id(weight) not in chosen)
         betas = (momentum, 0.999)
-        self.matrices = Matrices(rows, lr, momentum, decay, kind) if rows else None
+        own = Matrices(rows, lr, momentum, decay, kind) if rows else None
         self.rest = torch.optim.AdamW(rest, lr, betas, weight_decay=decay) if rest else None
-        self.parts = [part for part in (self.matrices, self.rest) if part]
+        self.parts = [part for part in (own, self.rest) if part]
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
