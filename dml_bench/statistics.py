@@ -69,6 +69,28 @@ def over_seeds(values: Sequence[float]) -> tuple[float, float | None]:
     return fmean(values), reach * stdev(values) / math.sqrt(len(values))
 
 
+def surprise(apart: float, half: float, n: int) -> float:
+    """Return how often, by Student's t, a mean lies at least so far from where it is expected.
+
+    Args:
+        apart: how far it lies.
+        half: half the width of its interval, as `over_seeds` gives it.
+        n: of how many values, two or more.
+
+    Returns:
+        The two-sided probability; an interval that just touches has `1 - LEVEL`.
+
+    Example:
+        >>> round(surprise(0.2, 0.2, 3), 6), surprise(0.0, 0.2, 3), surprise(0.1, 0.0, 3)
+        (0.05, 1.0, 0.0)
+    """
+    from scipy.special import stdtr, stdtrit
+
+    if not half:
+        return float(apart == 0)
+    return float(2 * stdtr(n - 1, -apart / half * stdtrit(n - 1, (1 + LEVEL) / 2)))
+
+
 def bootstrap(found: PerQuery, classes: Ints, *, draws: int = DRAWS, seed: int = 0) -> Interval:
     """Return a metric and its interval over the classes: percentiles of resampled means.
 

@@ -16,12 +16,13 @@ from dml_bench.ledger import (
     own,
     printed,
     reckonings,
+    released,
     starts,
+    summary,
 )
 from dml_bench.ledger.budgets import (
     BUDGET,
     EVERY,
-    VIEWS,
     Where,
     budget,
     gathered,
@@ -33,8 +34,7 @@ from dml_bench.ledger.claims import ALIKE, LESS, MORE, PLAIN, Claim
 from dml_bench.ledger.naming import switches
 from dml_bench.ledger.questions import QUESTIONS, SPEED
 from dml_bench.ledger.sentences import anchor, difference
-from dml_bench.ledger.verdicts import FAILS, HOLDS, OPEN, counted, judged, line, told
-from dml_bench.methods import METHODS
+from dml_bench.ledger.verdicts import FAILS, HOLDS, OPEN, firm, judged, line, marked
 from dml_bench.pages import page
 from dml_bench.published import FILE, read_published
 from dml_bench.results import read_records
@@ -116,9 +116,20 @@ def seeds(values, **said):
 
 
 def answer(title, results, folder="published"):
-    """The short answers and the lines of a section."""
+    """A section in short, and the lines of it."""
     sections = answers.answers(gathered(results), folder)
-    return next((list(one.short), list(one.lines)) for one in sections if one.title == title)
+    return next((summary.short(s), s.lines(folder)) for s in sections if s.title == title)
+
+
+def row(short, claim):
+    """The cells of the line in short that names a claim."""
+    [text] = [text for text in short if text.startswith(f"| {claim} |")]
+    return [cell.strip() for cell in text.removeprefix("|").removesuffix("|").split(" | ")]
+
+
+def owned(results):
+    groups = gathered(results)
+    return own.own(groups, starts.gains(groups))
 
 
 def beside(a, b):
@@ -193,26 +204,48 @@ def verdict(a, b, where):
     return replace(found, where=where)
 
 
-def test_each_verdict_says_where():
-    holds, fails = verdict([0.6, 0.6], [0.5, 0.5], HERE), verdict([0.4, 0.4], [0.5, 0.5], THERE)
-    assert (holds.verdict, fails.verdict) == (HOLDS, FAILS)
-    assert told([]) == counted([]) == "**not run yet**"
-    assert told([holds, fails]) == (
-        "**holds** on glyphs, 6 epochs. **is refuted** on birds, 1 epoch"
-    )
-    half = replace(holds, where=replace(HERE, precision="bf16"))
-    assert "**holds** on glyphs, conv4, 6 epochs; on glyphs, conv4, 6 epochs, bf16" in told(
-        [holds, half]
-    )
-
-
 def test_recipes_are_counted_place_by_place():
     holds, fails = verdict([0.6, 0.6], [0.5, 0.5], HERE), verdict([0.4, 0.4], [0.5, 0.5], HERE)
+    assert (holds.verdict, fails.verdict) == (HOLDS, FAILS)
     other = replace(fails, where=THERE)
-    assert counted([holds, holds, fails, other]) == (
-        "**holds in 2, is refuted in 1** of 3 on glyphs, 6 epochs;"
-        " **is refuted in 1** of 1 on birds, 1 epoch"
+    found = summary.tally(
+        [("ahead", [holds, holds, fails, other]), ("so", [])], "recipes (methods)"
     )
+    assert found[2:] == [
+        "| ahead | glyphs, 6 epochs | 3 (1) | 2 | 1 |  |",
+        "|  | birds, 1 epoch | 1 (1) |  | 1 |  |",
+        "| so |  | not run yet |  |  |  |",
+    ]
+
+
+def test_places_are_told_apart_where_dataset_and_epochs_do_not():
+    one = verdict([0.6, 0.6], [0.5, 0.5], HERE)
+    half = replace(one, where=replace(HERE, precision="bf16"))
+    found = summary.tally([("ahead", [one, half])], "pairs")
+    assert [text.split(" | ")[1] for text in found[2:]] == [
+        "glyphs, conv4, 6 epochs",
+        "glyphs, conv4, 6 epochs, bf16",
+    ]
+
+
+def test_what_just_touches_is_decided_by_a_hair_where_many_are_asked():
+    sure = [verdict([0.6, 0.61], [0.5, 0.51], HERE)] * 3  # an interval without width
+    open_ = [verdict([0.6, 0.4], [0.5, 0.51], HERE)] * 6
+    near = replace(sure[0], difference=0.1, half=0.0999)
+    assert near.chance == pytest.approx(0.05, abs=1e-3)
+    assert firm([]) == firm([verdict([0.6], [0.5], HERE)]) == 0
+    alone, many = firm([near]), firm([near, *sure, *open_])
+    assert not marked(near, alone).hair
+    assert marked(near, many).hair
+    assert not any(marked(one, many).hair for one in (*sure, *open_))
+
+
+def test_how_sure_two_are_alike_is_asked_of_the_point_they_may_lie_apart():
+    one = replace(verdict([0.6, 0.6], [0.5, 0.5], HERE), expected=ALIKE, half=0.02)
+    edge = replace(one, difference=0.03)
+    assert edge.chance == pytest.approx(0.05)
+    assert replace(one, difference=-0.03).chance == pytest.approx(0.05)
+    assert replace(one, difference=0.01).chance == pytest.approx(1)
 
 
 # Who is compared with whom
@@ -278,14 +311,52 @@ def test_two_methods_are_compared_at_one_budget_whatever_their_rates():
         assert pairs([run(), run(method="lifted", **other)], claim) == []
 
 
+LABELS = "Unsupervised against supervised, on classes that training never shows"
+
+
+def test_two_methods_are_compared_by_another_metric_too_and_beside_what_they_began_with():
+    start = [run(0.7, seed, method="random", epochs=0) for seed in range(2)]
+    ours, lifted = seeds([0.6, 0.61]), seeds([0.5, 0.51], method="lifted")
+    also = [
+        replace(one, metrics={**one.metrics, "map@r": value})
+        for some, value in ((ours, 0.2), (lifted, 0.3))
+        for one in some
+    ]
+    short, lines = answer(LABELS, [*also, *start])
+    told = "by map@r -10.0 [-10.0, -10.0]; both end below what training began with"
+    assert row(short, "InvaSpread does better than lifted structure with labels")[2:] == [
+        "glyphs, 6 epochs of 100 images",
+        "+10.0 [+10.0, +10.0]",
+        "2",
+        f"**holds**; {told}",
+    ]
+    assert any(f"**holds**. Here {told}. Runs: " in text for text in lines)
+    short, _ = answer(LABELS, [*ours, *lifted, *start[:1]])
+    assert "map@r" not in "".join(short)
+
+
+def test_more_seeds_stand_before_a_lucky_one():
+    ours = seeds([0.6, 0.61])
+    luck = seeds([0.59], method="norm_softmax", lr=0.01)
+    others = seeds([0.5, 0.51], method="norm_softmax", lr=0.001)
+    [found] = of(
+        LABELS, "InvaSpread does better than NormSoftmax with labels", [*ours, *luck, *others]
+    )
+    assert (found.b[0].recipe.lr, found.verdict) == (0.001, HOLDS)
+    cifar = [{**TENTH, "method": "exemplar", **more} for more in ({"lr": 0.01}, {"lr": 0.001})]
+    some = [*seeds([0.5, 0.51], **TENTH), *seeds([0.7], **cifar[0]), *seeds([0.4, 0.4], **cifar[1])]
+    [(*_, found)] = orders.orders(gathered(some))
+    assert found.verdict == HOLDS
+
+
 def test_another_method_stands_once_at_the_rate_that_served_it_best():
     ours = seeds([0.6, 0.61])
     others = [
         *seeds([0.2, 0.21], method="norm_softmax"),
         *seeds([0.5, 0.51], method="norm_softmax", lr=0.001),
     ]
-    text = "InvaSpread does better than NormSoftmax, which is told the labels"
-    title = "Unsupervised against supervised, on classes that training never shows"
+    text = "InvaSpread does better than NormSoftmax with labels"
+    title = LABELS
     [found] = of(title, text, [*ours, *others])
     assert (found.values[1], found.b[0].recipe.lr) == (pytest.approx(0.505), 0.001)
     seen = [replace(one, metrics={"knn@200": 0.5}) for one in (*ours, *others)]
@@ -320,11 +391,8 @@ def test_a_run_that_was_watched_is_the_same_run():
 
 
 def test_the_views_are_those_of_the_methods():
-    for name in METHODS:
-        method = METHODS[name].Method
-        if method.supervision != "none" and name != "sprint":
-            assert VIEWS.get(name, 2) == method.views, name
-    assert set(VIEWS) <= set(METHODS)
+    kinds = {"exemplar": 1, "cyclic": 3, "lifted": 1, "simclr": 2, "supcon": 2, "own.py": 2}
+    assert {name: views(run(method=name).recipe) for name in kinds} == kinds
     assert views(run(method="sprint", own={"views": 4}).recipe) == 4
 
 
@@ -349,7 +417,7 @@ def test_the_sides_of_the_claims_name_what_there_is():
 
 def test_a_claim_without_runs_says_so():
     short, lines = answer("Each augmentation's share", [])
-    assert short[0] == "RandomResizedCrop helps among the four: **not run yet**."
+    assert short[2] == "| RandomResizedCrop helps among the four | +27.4 |  |  |  | not run yet |"
     assert lines[0].startswith(
         "**RandomResizedCrop helps among the four.** Printed: knn@200 83.6 against 56.2"
     )
@@ -365,8 +433,9 @@ def test_numbers_of_two_tables_name_both():
 def test_a_sentence_names_the_budget_both_numbers_the_verdict_and_its_runs():
     base, changed = seeds([0.6, 0.61, 0.62]), seeds([0.5, 0.51, 0.52], augmentation="C+G+F")
     short, lines = answer("Each augmentation's share", [*base, *changed])
-    assert short[0] == (
-        "RandomResizedCrop helps among the four: **holds** on glyphs, 6 epochs of 100 images."
+    assert short[2] == (
+        "| RandomResizedCrop helps among the four | +27.4 | glyphs, 6 epochs of 100 images"
+        " | +10.0 [+10.0, +10.0] | 3 | **holds** |"
     )
     found = next(text for text in lines if "against invaspread" in text)
     assert found.startswith(
@@ -380,7 +449,8 @@ def test_a_sentence_names_the_budget_both_numbers_the_verdict_and_its_runs():
 
 def test_every_question_says_what_was_checked():
     for section in answers.answers([], "published"):
-        assert [text for text in section.lines if text.startswith("Checked: ")], section.title
+        lines = section.lines("published")
+        assert [text for text in lines if text.startswith("Checked: ")], section.title
 
 
 def test_who_learns_faster_is_asked_of_the_whole_curve():
@@ -389,10 +459,8 @@ def test_who_learns_faster_is_asked_of_the_whole_curve():
     nce = {"method": "nce", "own": {"constant": "average"}}
     other = [run(0.6, seed=n, curve=(0.1, 0.6), **nce, **said) for n in range(2)]
     short, lines = answer("Learning speed", [*ours, *other])
-    assert short[1] == (
-        "InvaSpread learns faster than NCE with a moving average: **holds** on glyphs, 2 epochs of"
-        " 100 images."
-    )
+    told = row(short, "InvaSpread learns faster than NCE with a moving average")
+    assert told[2:] == ["glyphs, 2 epochs of 100 images", "+10.0 [+10.0, +10.0]", "2", "**holds**"]
     found = next(text for text in lines if "**holds**" in text)
     assert "recall@1, mean over the epochs, of invaspread (2 views) 45.0 against nce" in found
     assert "nce (constant=average, 1 view) 35.0" in found
@@ -405,7 +473,7 @@ def test_who_learns_faster_is_asked_of_the_whole_curve():
 def test_gains_stand_beside_the_network_that_the_training_began_with():
     start = [run(0.55, seed, method="init", **{**BIRDS, "epochs": 0}) for seed in range(3)]
     frozen = [run(0.61, method="init", head="none", **{**BIRDS, "epochs": 0})]
-    worse = seeds([0.47, 0.48, 0.46], **BIRDS)
+    worse = seeds([0.47, 0.48, 0.46], options={"neighbour": True}, **BIRDS)
     better = seeds([0.64, 0.65, 0.66], **BIRDS, head="projection", batch_norm="frozen")
     still = seeds([0.1, 0.1, 0.1], **{**BIRDS, "lr": 0.0})  # trains nothing
     everything = [*start, *frozen, *worse, *better, *still]
@@ -417,16 +485,14 @@ def test_gains_stand_beside_the_network_that_the_training_began_with():
     assert found[0].features is None
     assert found[1].features.values == pytest.approx((0.47, 0.61))
     short, lines = answer("When does it help at all", everything)
-    assert short[0].endswith(
-        "untrained: **holds in 1, is refuted in 1** of 2 on cub100_crops, 80 px, 1 epoch of 100"
-        " images."
-    )
-    assert short[1].endswith(
-        "**holds in 1, is refuted in 1** of 2 on cub100_crops, 80 px, 1 epoch of 100 images."
-    )
-    assert short[-1].startswith(
-        "InvaSpread as released rises nowhere. It falls from 55.0 by -8.0 ("
-    )
+    where = "cub100_crops, 80 px, 1 epoch of 100 images"
+    for over in ("the same network untrained", "the frozen features, no head"):
+        told = row(short, f"from ImageNet weights, without labels: above {over}")
+        assert told == [told[0], where, "2 (1)", "1", "1", ""]
+    told = row(short, "InvaSpread as released ends above what it started from")
+    assert told[1:4] == ["+7.0, +6.2", where, "-8.0 [-10.5, -5.5]"]
+    assert told[-1].startswith("**is refuted**")
+    assert told[-1].endswith("; from 55.0")
     assert sum(text.startswith("| invaspread") for text in lines) == 2
 
 
@@ -435,10 +501,10 @@ def test_two_precisions_of_one_start_are_told_apart():
     for precision in ("fp32", "bf16"):
         said = {**BIRDS, "precision": precision}
         start = [run(0.55, seed, method="init", **{**said, "epochs": 0}) for seed in range(3)]
-        everything += [*start, *seeds([0.47, 0.48, 0.46], **said)]
+        everything += [*start, *seeds([0.47, 0.48, 0.46], options={"neighbour": True}, **said)]
     short, _ = answer("When does it help at all", everything)
-    assert "images, fp32)" in short[-1]
-    assert "images, bf16)" in short[-1]
+    assert "images, bf16 | -8.0" in short[2]
+    assert "images, fp32 | -8.0" in short[3]
 
 
 def test_above_its_own_start_is_not_above_the_frozen_features():
@@ -451,7 +517,7 @@ def test_above_its_own_start_is_not_above_the_frozen_features():
 
 def test_the_paper_has_its_pretrained_start_rise():
     _, lines = answer("When does it help at all", [])
-    assert lines[0].startswith("Printed: pretrained weights rise from 39.2 to 46.2 (cub200; ")
+    assert "Printed: pretrained weights rise from 39.2 to 46.2 (cub200; " in lines[0]
     assert " and from 35.1 to 41.3 (cars196; " in lines[0]
 
 
@@ -465,21 +531,36 @@ def test_the_released_recipe_has_the_datasets_own_augmentation():
 
 @pytest.mark.parametrize(("dataset", "known"), [("cub100_crops", True), ("cars196_crops", False)])
 def test_the_released_code_takes_the_neighbour_on_birds_alone(dataset, known):
-    with_it = run(options={"neighbour": True}, **{**BIRDS, "dataset": dataset})
-    assert starts.released(with_it) is known
-    assert starts.released(run(**{**BIRDS, "dataset": dataset}))
-    assert not starts.released(run(options={"form": "paper"}, **BIRDS))
+    said = {**BIRDS, "dataset": dataset}
+    assert released.released(run(options={"neighbour": True}, **said)) is known
+    assert released.released(run(**said)) is not known
+    assert not released.released(run(options={"form": "paper", "neighbour": known}, **said))
+
+
+@pytest.mark.parametrize(
+    ("weights", "lr", "batch", "known"),
+    [
+        ("none", 0.03, 128, True),
+        ("none", 0.001, 64, False),
+        ("none", 0.03, 64, False),
+        ("imagenet", 0.001, 64, True),
+        ("imagenet", 0.03, 128, False),
+    ],
+)
+def test_rate_and_batch_are_released_by_where_the_weights_come_from(weights, lr, batch, known):
+    assert released.as_released(run(weights=weights, lr=lr, batch=batch).recipe) is known
 
 
 def test_two_epochs_of_cifar_stand_beside_what_the_paper_says_of_them():
     said = {"dataset": "cifar10_jpeg", "metric": "knn@200", "epochs": 2}
     short, lines = answer("Learning speed", seeds([0.54, 0.55], **said))
-    assert short[-1].startswith("InvaSpread comes to 60.0 % weighted kNN in two epochs of CIFAR-10")
-    assert "**not decided** on cifar10_jpeg, 2 epochs" in short[-1]  # two seeds, far apart
-    assert any("54.5 where 60.0 is stated in the paper, -5.5 [" in text for text in lines)
+    told = row(short, "InvaSpread comes to 60.0 % weighted kNN in two epochs of CIFAR-10")
+    assert told[2].startswith("cifar10_jpeg, 2 epochs")
+    assert told[-1] == "**not decided**"  # two seeds, far apart
+    assert any("54.5 where 60.0 is stated in the paper of cifar10, -5.5 [" in t for t in lines)
 
     def reached(results):
-        some = [group for group in gathered(results) if starts.released(group[0])]
+        some = [group for group in gathered(results) if released.released(group[0])]
         return own.reached(some, SPEED.goals[0])
 
     for other in ({"share": 0.1}, {"epochs": 1}, {"options": {"form": "paper"}}):
@@ -500,6 +581,14 @@ def test_alignment_and_uniformity_stand_beside_the_metric():
     row = budgeted.gains(found, "published")[-2]
     assert "0.900 to 0.500" in row
     assert "-1.000 to -2.000" in row
+    [told] = {budgeted.became(found[0].start)}
+    assert told == "alignment 0.900 to 0.500, uniformity -1.000 to -2.000"
+
+
+def test_seeds_that_do_not_say_how_they_lie_are_counted():
+    some = [run(0.6), run(0.6, seed=1, spread={"alignment": 0.5})]
+    assert budgeted.distance(some, "alignment") == "0.500 (1 of 2)"
+    assert budgeted.distance(some, "uniformity") == ""
 
 
 def test_the_best_epoch_adds_what_the_curves_say():
@@ -510,13 +599,20 @@ def test_the_best_epoch_adds_what_the_curves_say():
     other = run(0.5, monitor="recall@1", epochs=3, curve=(0.4, 0.53, 0.5), lr=0.1)
     more = run(0.5, monitor="recall@1", epochs=4, curve=(0.4, 0.4, 0.5, 0.5))
     found = reckonings.inflations(gathered([*group, other, more]))
-    assert (found[0].added, found[0].best, found[0].last) == pytest.approx((0.05, 0.55, 0.5))
-    short, lines = answer("What choosing the best test epoch adds", [*group, other, more])
-    assert short == [
-        "The best epoch on the test over the last one: of 3 epochs **+4.0** points, the median of 2"
-        " recipes from +3.0 to +5.0; of 4 epochs **+0.0** points, the median of 1 recipe from +0.0"
-        " to +0.0."
+    assert (found[0].mean, found[0].best, found[0].last) == pytest.approx((0.05, 0.55, 0.5))
+    starts_at = [run(value, method="random", epochs=0) for value in (0.4,)]
+    everything = [*group, other, more]
+    short, lines = answer("What choosing the best test epoch adds", everything)
+    assert short[2:] == [
+        "| 3 | start not run | 2 | +4.0 | +3.0 | +5.0 |",
+        "| 4 | start not run | 1 | +0.0 | +0.0 | +0.0 |",
     ]
+    assert "55.0 in the best epoch, 50.0 in the last: +10.0, +0.0. Runs: " in lines[0]
+    short, _ = answer("What choosing the best test epoch adds", [*everything, *starts_at])
+    assert [text.split(" | ")[1] for text in short[2:]] == ["above its start"] * 2
+    lower = [replace(one, metrics={"recall@1": 0.3}) for one in everything]
+    short, _ = answer("What choosing the best test epoch adds", [*lower, *starts_at])
+    assert [text.split(" | ")[1] for text in short[2:]] == ["below its start"] * 2
     assert group[1].recipe.key in lines[0]
 
 
@@ -530,9 +626,13 @@ def test_a_printed_order_is_held_against_ours_pair_by_pair():
     assert (first.method, second.method) == ("invaspread", "exemplar")
     assert (first.value, second.value, found.verdict) == (0.836, 0.745, FAILS)
     assert orders.orders(gathered([*ours, *seeds([0.4], method="exemplar", epochs=9)])) == []
-    [short], lines = answer("Which published order survives equal budgets", [*ours, *exemplar])
-    assert "**is refuted in 1** of 1 on cifar10_jpeg, 2 epochs" in short
-    assert "Exemplar (74.5). Ours: cifar10_jpeg, conv4" in lines[0]
+    short, lines = answer("Which published order survives equal budgets", [*ours, *exemplar])
+    where = "cifar10_jpeg, 2 epochs of 100 images"
+    assert row(short, "the paper's order") == ["the paper's order", where, "1", "", "1", ""]
+    assert lines[0].startswith(
+        "**InvaSpread (Ours) before Exemplar on cifar10.** Printed: 83.6 against 74.5 ("
+    )
+    assert lines[2].startswith("- cifar10_jpeg, conv4")
 
 
 def test_of_each_method_the_best_variant_stands_in_an_order():
@@ -567,36 +667,50 @@ def test_the_own_recipe_is_held_against_the_released_one_at_as_many_looks():
     mine = seeds([0.6, 0.61], epochs=2, **SPRINT)
     four = seeds([0.7, 0.71], **{**SPRINT, "epochs": 1, "own": {"temperature": 0.1, "views": 4}})
     longer = seeds([0.9, 0.91], **{**SPRINT, "epochs": 2, "own": {"temperature": 0.1, "views": 4}})
-    found = own.own(gathered([*released, *mine, *four, *longer]))
+    found = owned([*released, *mine, *four, *longer])
     assert [one.values[0] for one in found.released] == pytest.approx([0.605])
     assert [one.values[0] for one in found.tried] == pytest.approx([0.705])  # decides nothing
     paper = seeds([0.1, 0.11], epochs=2, options={"form": "paper"})
-    assert own.own(gathered([*paper, *mine])).released == []
+    assert owned([*paper, *mine]).released == []
 
 
 def test_the_own_recipe_is_held_against_the_released_loss_in_its_own_network_too():
     kept = {**BIRDS, "batch_norm": "frozen", "head": "projection", "lr": 0.0001, "optimiser": "sgd"}
     mine = seeds([0.6, 0.61], **{**SPRINT, **kept})
-    released, same = seeds([0.4, 0.41], **BIRDS), seeds([0.62, 0.63], **kept)
+    known = {"options": {"neighbour": True}}
+    released, same = seeds([0.4, 0.41], **known, **BIRDS), seeds([0.62, 0.63], **kept)
     faster = seeds([0.1, 0.11], **{**kept, "lr": 0.03})
-    found = own.own(gathered([*mine, *released, *same, *faster]))
+    found = owned([*mine, *released, *same, *faster])
     assert [one.verdict for one in found.released] == [HOLDS]
     assert [one.verdict for one in found.alike] == [FAILS]
 
 
+def test_what_the_own_recipe_owes_to_its_optimiser_and_to_its_rate_is_asked_of_the_released_loss():
+    small = {**TENTH, "lr": 0.005, "batch": 64}
+    muon = seeds([0.45, 0.46], optimiser="muon", **small)
+    sgd, base = seeds([0.36, 0.37], **small), seeds([0.33, 0.34], **TENTH)
+    mine = seeds([0.44, 0.46], **{**SPRINT, **TENTH, "method": "sprint", "batch": 64})
+    other = seeds([0.9, 0.91], **{**small, "lr": 0.01})
+    start = [run(0.28, seed, method="random", **{**TENTH, "epochs": 0}) for seed in range(2)]
+    found = owned([*muon, *sgd, *base, *mine, *other, *start])
+    assert [one.values for one in found.stepped] == [pytest.approx((0.455, 0.365))]
+    assert [one.values for one in found.slower] == [pytest.approx((0.365, 0.335))]
+    assert [one.values for one in found.risen] == [pytest.approx((0.45, 0.28))]
+
+
 def test_the_aim_is_asked_of_all_images_in_two_looks():
     said = {**SPRINT, "dataset": "cifar10_jpeg", "metric": "knn@200", "epochs": 1, "batch": 64}
-    found = own.own(gathered(seeds([0.61, 0.62], **said)))
+    found = owned(seeds([0.61, 0.62], **said))
     assert [one.verdict for one in found.aim] == [OPEN]
-    assert [one.verdict for one in own.own(gathered(seeds([0.7, 0.71], **said))).aim] == [HOLDS]
+    assert [one.verdict for one in owned(seeds([0.7, 0.71], **said)).aim] == [HOLDS]
     tried = ({"optimiser": "sgd"}, {"lr": 0.03}, {"own": {"temperature": 0.1, "views": 4}})
     for other in ({"share": 0.1}, {"epochs": 2}, *tried):
-        assert own.own(gathered(seeds([0.9, 0.91], **{**said, **other}))).aim == []
+        assert owned(seeds([0.9, 0.91], **{**said, **other})).aim == []
     short, lines = answer(
         "The project's own recipe beside the released one", seeds([0.7, 0.71], **said)
     )
-    assert short[-1].startswith("Sprint reaches 60.0 % weighted kNN in one epoch")
-    assert "**holds**" in short[-1]
+    aim = "Sprint reaches 60.0 % weighted kNN in one epoch of CIFAR-10, two views an image"
+    assert row(short, aim)[-1] == "**holds**"
     assert any("where 60.0 is the aim, +10.5" in text for text in lines)
 
 
@@ -619,9 +733,16 @@ def rows_of(result):
     return [text for text in cells([result]) if result.recipe.key in text]
 
 
-def test_every_printed_number_of_the_suites_has_a_line():
-    wanted = sum(len(row.get("expect", {})) for name in printed.SUITES for row in load(name).runs)
-    assert sum("| not run yet |" in text for text in cells([])) == wanted > 100
+def test_every_printed_number_of_the_suites_is_said():
+    whole = "\n".join(cells([]))
+    suites = [load(name) for name in printed.SUITES]
+    rows = [one for suite in suites for one in zip(suite.runs, suite.labels, strict=True)]
+    assert sum(len(row.get("expect", {})) for row, _ in rows) > 100
+    for row_, label in rows:
+        numbers = ", ".join(f"{m} {100 * v:.1f}" for m, v in row_.get("expect", {}).items())
+        if numbers:
+            assert f"{label}: {numbers}" in whole
+    assert "\n| row |" not in whole  # no table without a run
 
 
 def test_every_printed_number_of_the_paper_has_a_line():
@@ -632,9 +753,10 @@ def test_every_printed_number_of_the_paper_has_a_line():
     alone = [cell for cell in papers if (cell.dataset, cell.metric, cell.value) not in known]
     assert 0 < len(alone) < len(papers)
     for cell in alone:
-        assert (
-            f"| {cell.label} | {cell.dataset} | {cell.metric} | {100 * cell.value:.1f} |" in whole
-        )
+        lines = [
+            text for text in whole.splitlines() if f"| {cell.label} | {cell.dataset} |" in text
+        ]
+        assert any(f"{cell.metric} {100 * cell.value:.1f}" in text for text in lines)
 
 
 def test_a_number_of_the_printed_recipe_stands_beside_it():
@@ -675,12 +797,11 @@ def test_a_recompressed_dataset_is_not_the_printed_one():
     assert not rows_of(run(0.9, **{**CIFAR, "dataset": "cifar10_jpeg"}, epochs=200))
 
 
-def test_both_precisions_of_a_row_stand_there_and_none_in_the_place_of_the_other():
+def test_a_precision_that_a_row_names_stands_there_alone():
     said = {**CIFAR, "dataset": "cifar10_jpeg", "epochs": 2, "monitor": "knn@200"}
     half, whole = run(0.54, **said, precision="bf16"), run(0.55, **said, precision="fp32")
     found = [text for text in cells([half, whole]) if "/cifar10_jpeg-" in text]
     assert [text.split(" | ")[0].split(", ")[-1] for text in found] == [
-        "2 epochs",
         "2 epochs",
         "2 epochs in float32",
     ]
@@ -704,9 +825,9 @@ def test_the_switches_say_what_papers_do_not():
     detached = switches(run(options={"form": "paper", "detach_keys": "yes"}).recipe)
     assert "self term; stop-gradient" in detached
     assert "squashed images" in switches(run(**BIRDS).recipe)
-    assert "batch norm frozen; head thrown away" in switches(
-        run(**BIRDS, batch_norm="frozen", head="projection").recipe
-    )
+    thrown = switches(run(**BIRDS, batch_norm="frozen", head="projection").recipe)
+    assert "batch norm frozen; head thrown away" in thrown
+    assert "128 dimensions in training;" in thrown
 
 
 def test_no_table_of_runs_holds_two_budgets():
@@ -774,8 +895,10 @@ def test_rows_are_named_by_what_does_not_go_without_saying_and_no_two_alike():
 
 def test_the_ledger_of_nothing_is_whole():
     text = account.text([], "published")
-    assert text.count("not run yet") > 100
+    assert text.count("ot run yet") > 100
     assert "**holds" not in text.split("## In short")[1].split("## Printed")[0]
+    assert "- **Not run yet** (" in text
+    assert "- **Holds wherever" not in text
 
 
 def test_every_answer_links_to_a_section_that_is_there():
@@ -804,13 +927,46 @@ def test_every_link_of_the_ledger_leads_to_a_record(committed):
 
 def test_every_sentence_of_the_ledger_points_to_its_runs(committed):
     _, short, *rest = re.split(r"\n## ", committed)
-    _, *told_of = re.split(r"\n\*\*\[.*\]\(#.*\)\*\*\n\n", short)  # under links to sections
-    assert all(text.startswith("- ") for part in told_of for text in part.strip().splitlines())
+    listed, *told_of = re.split(r"\n### \[.*\]\(#.*\)\n\n", short)  # under links to sections
     assert len(told_of) == len(answers.answers([], "published"))
+    assert all(text.startswith("| ") for part in told_of for text in part.split("\n") if text)
+    for text in listed.split("\n\n", 1)[1].strip().splitlines():
+        (kind, each) = text.split(": ", 1)
+        assert re.fullmatch(r"- \*\*.*\*\* \(\d+\)", kind)
+        link = r"\[[^]]+\]\(#[^)]+\)( \(by a hair\))?"
+        assert re.fullmatch(rf"{link}(; {link})*\.", each)
     verdict = re.compile(r"\*\*(holds|is refuted|not decided)\*\*|\| (holds|is refuted) \|")
     told_of = [text for part in rest for text in part.splitlines() if verdict.search(text)]
     assert told_of
     assert all("](published/" in text for text in told_of)
+
+
+def test_the_list_of_claims_says_what_the_tables_say(committed):
+    _, short, *_ = re.split(r"\n## ", committed)
+    listed, *tables = short.split("\n### ")
+    asked, name = {}, ""
+    for text in "\n".join(tables).splitlines():
+        cells_of = [cell.strip() for cell in text.strip("|").split(" | ")]
+        if cells_of[-1].startswith("**") or cells_of[-1] == "not run yet":
+            name = cells_of[0] or name
+            words = re.findall(r"\*\*(holds|is refuted|not decided)\*\*", cells_of[-1])
+            asked.setdefault(name, set()).update(words)
+    kinds = {
+        "Holds wherever the runs decide it": {"holds"},
+        "Is refuted wherever the runs decide it": {"is refuted"},
+        "Holds in one place and is refuted in another": {"holds", "is refuted"},
+        "Not decided anywhere": set(),
+    }
+    told = {}
+    for text in listed.splitlines():
+        if match := re.match(r"- \*\*(.*)\*\* \((\d+)\): ", text):
+            names = re.findall(r"\[([^]]+)\]\(#", text)
+            assert len(names) == int(match[2])
+            told |= dict.fromkeys(names, match[1])
+    assert set(told) == set(asked)
+    for name, kind in told.items():
+        if kind in kinds:
+            assert asked[name] - {"not decided"} == kinds[kind], name
 
 
 def test_the_command_writes_it_beside_the_records(tmp_path, capsys):
@@ -834,9 +990,8 @@ def test_the_page_says_what_the_ledger_says_and_links_to_its_own_runs(tmp_path):
     records = [replace(one, environment={"commit": "c" * 40}) for one in records]
     path = page.write([], tmp_path, records, data_root=tmp_path)[-1]
     text = path.read_text(encoding="utf-8")
-    assert (
-        "RandomResizedCrop helps among the four: <strong>holds</strong> on glyphs, 6 epochs" in text
-    )
+    assert '<a href="#ledger-each-augmentations-share">RandomResizedCrop helps among' in text
+    assert '<td class="text"><strong>holds</strong></td>' in text
     linked = set(re.findall(r'href="#(run-[^"]+)"', text))
     assert linked == {f"run-{one.recipe.key}" for one in records}
     assert all(f'id="{name}"' in text for name in linked)

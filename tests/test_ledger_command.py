@@ -10,7 +10,7 @@ import pytest
 from test_page import Reader
 
 from dml_bench.cli import main
-from dml_bench.ledger import account, answers
+from dml_bench.ledger import account, answers, summary
 from dml_bench.ledger.budgets import gathered
 from dml_bench.ledger.sentences import anchor
 from dml_bench.pages import prose
@@ -64,10 +64,10 @@ def test_the_committed_plots_are_small():
 def test_the_page_holds_all_that_the_ledger_says_of_each_question(text):
     found = answers.answers(gathered(read_records(PUBLISHED)), prose.FOLDER)
     assert len(found) > 5
+    assert prose.blocks(summary.abstract(found), "In short") in text
     for question in found:
-        for said in question.short:
-            assert text.count(f"<li>{prose.sentence(said)}") == 2  # in short, and in its section
-        assert prose.blocks(question.lines, question.title) in text
+        assert prose.blocks(summary.short(question), f"{question.title}, in short") in text
+        assert prose.blocks(question.lines(prose.FOLDER), question.title) in text
 
 
 def test_the_short_answers_lead_to_their_sections_and_every_run_to_its_record(text):

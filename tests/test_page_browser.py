@@ -346,7 +346,9 @@ def ledger(browser, tmp_path):
              f"|{' --: |' * 8}", f"| {row} |"]  # fmt: skip
     found = sections([], results, records, data_root=None)
     path = tmp_path / "ledger.html"
-    path.write_text(page.html(found, [Question("Who wins?", ["One wins: **holds**."], lines, 1)]))
+    path.write_text(
+        page.html(found, [Question("Who wins?", notes=["One wins: **holds**."], after=lines)])
+    )
     size(browser, 1400)
     browser.get(path.as_uri())
     return browser

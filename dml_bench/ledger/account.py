@@ -11,7 +11,10 @@ from dml_bench.atomic import atomic_write
 from dml_bench.ledger import budgeted, printed
 from dml_bench.ledger.answers import answers
 from dml_bench.ledger.budgets import gathered
+from dml_bench.ledger.section import Section, sure
 from dml_bench.ledger.sentences import anchor
+from dml_bench.ledger.summary import abstract, short
+from dml_bench.ledger.verdicts import FAILS, HOLDS
 from dml_bench.results import read_records
 from dml_bench.types import RunResult
 
@@ -24,18 +27,22 @@ both sides have, with its 95 % interval by Student's t: it says what other seeds
 test images, not what other images would. A claim **holds** if the interval lies wholly on its side,
 **is refuted** if it lies on the other (what "helps" then harms); else it is **not decided** by
 these runs, and one seed decides nothing. Two end alike if the interval lies within a point; that
-they do is refuted if it lies beyond. {claims} comparisons of a claim have an interval, {gains} more
-stand in the tables of what training gains, and many share a side. Where nothing differs, one in
-twenty is decided all the same: one that is decided by a hair is best made again with other seeds.
+they do is refuted if it lies beyond; else it is said how far apart they may be.
 
-"As released" is the authors' loss at their rate, batch and dimension, in our recipe for a dataset:
-on birds their code also takes the nearest neighbour for every other second view (the switches say
-which), on letters the augmentation is ours, and the schedules are those of the tables. In tables ±
-is the interval over seeds; [low, high] is one run's, over its test classes.
+Of {claims} comparisons of a claim that have an interval {decided} are decided, each by itself. Of
+so many, some are by chance: **by a hair** marks those that are not among the {firm} that stay
+decided where one in twenty of the decided may be wrong (Benjamini and Hochberg). They are best
+asked again with other seeds. {gains} more comparisons stand in the tables of what training gains.
+
+"As released" is the authors' loss at their rate, batch and dimension, in our recipe for a dataset;
+on birds their code also takes the nearest neighbour for every other second view, and there the word
+says so, too. On letters the augmentation is ours, and the schedules are those of the tables. In
+tables ± is the interval over seeds; [low, high] is one run's, over its test classes.
 
 No short run stands in a column with a published long one. Where printed numbers stand beside a
-claim they say what the paper says of it, with its dataset; a difference from a printed number is
-given where dataset and epochs are the same.
+claim they say what the paper says of it, of its dataset at its budget. What a published number is
+missed by is given where dataset and epochs are the same; a goal that is put to a recipe is another
+thing.
 """
 
 
@@ -62,15 +69,21 @@ def text(records: Sequence[RunResult], folder: str) -> str:
     """
     groups = gathered(records)
     sections = answers(groups, folder)
-    claims = sum(section.intervals for section in sections)
-    gains = sum(section.gains for section in sections)
-    lines = [HEAD.format(folder=folder, claims=claims, gains=gains), "## In short", ""]
+    lines = [_head(sections, folder), "## In short", "", *abstract(sections), ""]
     for section in sections:
-        lines += [f"**[{section.title}](#{anchor(section.title)})**", ""]
-        lines += [*(f"- {said}" for said in section.short), ""]
+        lines += [f"### [{section.title}](#{anchor(section.title)})", "", *short(section), ""]
     for section in sections:
-        lines += [f"## {section.title}", "", *section.lines, ""]
+        lines += [f"## {section.title}", "", *section.lines(folder), ""]
     lines += ["## Printed numbers, and ours of the same budget", ""]
     lines += printed.section(groups, folder)
     lines += ["## What was run, a table a budget", "", *budgeted.section(groups, folder)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _head(sections: Sequence[Section], folder: str) -> str:
+    claims = [one for section in sections for one in section.compared]
+    gains = [one for section in sections for one in section.gains]
+    decided = [one for one in claims if one.verdict in (HOLDS, FAILS)]
+    firm = [one for one in decided if not one.hair]
+    counts = {"claims": sure(claims), "decided": len(decided), "firm": len(firm)}
+    return HEAD.format(folder=folder, gains=sure(gains), **counts)

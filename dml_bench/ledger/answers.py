@@ -1,19 +1,23 @@
-"""The questions of the ledger and what the runs say to each, in sentences."""
+"""The questions of the ledger, and what was compared for each: its sections."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from statistics import median
 
-from dml_bench.ledger import naming, orders, own, reckonings, starts
+from dml_bench.ledger import naming, orders, own, reckonings, starts, summary
 from dml_bench.ledger.budgets import Group
 from dml_bench.ledger.claims import Claim, Goal, Question
 from dml_bench.ledger.helps import helps
-from dml_bench.ledger.own import AIM
+from dml_bench.ledger.orders import Order
+from dml_bench.ledger.own import AIM, OWN_CLAIMS
 from dml_bench.ledger.questions import QUESTIONS
 from dml_bench.ledger.reckonings import Inflation
-from dml_bench.ledger.section import Section, bullets, sure
-from dml_bench.ledger.sentences import alone, inflated, sentence
-from dml_bench.ledger.verdicts import ABSENT, Line, counted, told
+from dml_bench.ledger.released import released
+from dml_bench.ledger.section import Asked, Section, Tell, bullets
+from dml_bench.ledger.sentences import alone, inflated, interval, sentence
+from dml_bench.ledger.starts import Gain
+from dml_bench.ledger.verdicts import ABSENT, Line, firm, line
 from dml_bench.parts import cent, signed
 from dml_bench.suites import load
 
@@ -25,139 +29,154 @@ def answers(groups: Sequence[Group], folder: str) -> list[Section]:
         groups: the runs of each recipe, one a seed.
         folder: where they lie, seen from the page.
     """
-    return [
-        *(_question(question, groups, folder) for question in QUESTIONS),
-        _order(groups, folder),
-        _epochs(groups, folder),
-        helps(groups, folder),
-        _own(groups, folder),
+    gains = starts.gains(groups)
+    lost = starts.losers(gains)
+    sections = [
+        *(_question(question, groups, lost) for question in QUESTIONS),
+        _order(groups, lost),
+        _epochs(groups, gains, folder),
+        helps(gains, folder),
+        _own(groups, gains, folder),
     ]
+    most = firm(one for section in sections for one in section.compared)
+    return [section.marked(most) for section in sections]
 
 
-def _question(question: Question, groups: Sequence[Group], folder: str) -> Section:
-    short, lines, intervals = [], [], 0
-    for claim in question.claims:
-        found = reckonings.of_claim(claim, groups)
-        intervals += sure(found)
-        short.append(f"{claim.text}: {told(found)}.")
-        lines += [f"**{claim.text}.** {_printed(claim)}".rstrip(), ""]
-        lines += [*_comparisons(claim, found, folder), ""]
-    released = [group for group in groups if starts.released(group[0])]
-    for goal in question.goals:
-        found = own.reached(released, goal)
-        intervals += sure(found)
-        said, told_of = _goal(goal, found, folder)
-        short.append(said)
-        lines += [*told_of, ""]
-    if question.printed:
-        lines += [f"The paper says: {question.printed}.", ""]
-    return Section(question.title, short, [*lines, f"Checked: {question.checked}"], intervals)
+def _question(question: Question, groups: Sequence[Group], lost: frozenset[str]) -> Section:
+    asked = [_asked(claim, groups, lost) for claim in question.claims]
+    mine = [group for group in groups if released(group[0])]
+    asked += [_goal(goal, own.reached(mine, goal)) for goal in question.goals]
+    said = [f"The paper says: {question.printed}.", ""] if question.printed else []
+    return Section(question.title, asked, after=[*said, f"Checked: {question.checked}"])
 
 
-def _goal(goal: Goal, found: Sequence[Line], folder: str) -> tuple[str, list[str]]:
-    """Return what was reached of a goal, in short and with its runs."""
-    text = goal.text.format(cent(goal.value))
-    runs = bullets(alone(one, folder, goal.said) for one in found)
-    return f"{text}: {told(found)}.", [f"**{text}.**", "", *runs]
+def _asked(claim: Claim, groups: Sequence[Group], lost: frozenset[str]) -> Asked:
+    found = reckonings.of_claim(claim, groups)
+    if claim.across:
+        found = [_remarked(one, claim.beside, lost) for one in found]
+    tell = sentence if claim.by == "result" else _caught_up
+    return Asked(claim.text, found, tell, *_printed(claim))
 
 
-def _comparisons(claim: Claim, found: Sequence[Line], folder: str) -> list[str]:
-    if claim.by == "result":
-        return bullets(sentence(one, folder) for one in found)
-    return bullets(
+def _remarked(one: Line, metric: str, lost: frozenset[str]) -> Line:
+    """Return a comparison of two methods with what else is to be known of it."""
+    told = []
+    if metric and (other := line(one.a, one.b, reckonings.named(metric), where=one.where)):
+        told.append(f"by {metric} {interval(other.difference, other.half)}")
+    below = [side[0].recipe.method for side in (one.a, one.b) if side[0].recipe.key in lost]
+    if below:
+        who = "both end" if len(below) == 2 else f"{below[0]} ends"
+        told.append(f"{who} below what training began with")
+    return replace(one, remark="; ".join(told))
+
+
+def _caught_up(one: Line, folder: str) -> str:
+    return (
         f"{sentence(one, folder)} What the first reaches in one epoch the second reaches"
         f" {reckonings.caught_up(one)}."
-        for one in found
     )
 
 
-def _printed(claim: Claim) -> str:
-    """Return what the paper printed for both sides of a claim, and where."""
+def _goal(goal: Goal, found: Sequence[Line]) -> Asked:
+    def tell(one: Line, folder: str) -> str:
+        return alone(one, folder, goal.said)
+
+    return Asked(goal.text.format(cent(goal.value)), found, tell)
+
+
+def _printed(claim: Claim) -> tuple[str, str]:
+    """Return the difference that the paper printed for a claim; and both numbers, and where."""
     if not claim.printed:
-        return ""
+        return "", ""
     name, *labels = claim.printed
     suite = load(name)
     rows = [suite.runs[suite.labels.index(label)] for label in labels]
     metric = next(iter(rows[0]["expect"]))
-    values = [cent(row["expect"][metric]) for row in rows]
+    values = [row["expect"][metric] for row in rows]
     sources = " and ".join(dict.fromkeys(row["source"] for row in rows))
     where = f"{rows[0]['dataset']} at the paper's budget, best epoch on the test"
-    return f"Printed: {metric} {values[0]} against {values[1]} ({sources}; {where})."
+    both = " against ".join(map(cent, values))
+    return signed(values[0] - values[1]), f"Printed: {metric} {both} ({sources}; {where})."
 
 
-def _order(groups: Sequence[Group], folder: str) -> Section:
-    title = "Which published order survives equal budgets"
-    found = orders.orders(groups)
-    lines = [
-        f"- {first.source}: {first.label} ({cent(first.value)}) before {second.label}"
-        f" ({cent(second.value)}). Ours: {sentence(one, folder)}"
-        for first, second, one in found
+def _order(groups: Sequence[Group], lost: frozenset[str]) -> Section:
+    found = [
+        (first, second, _remarked(one, "", lost)) for first, second, one in orders.orders(groups)
     ]
     about = (
         "Checked: both methods of a pair have dataset, network, images, epochs, batch and"
         " augmentation alike, not the views: '1 view' beside '2 views' says where one has looked at"
-        " half as many pictures. Each stands in the variant and at the rate that served it best on"
-        " the test, InvaSpread as released. Where both end below their start the order says who"
-        " lost less. The printed numbers are of the paper's datasets and budgets: it is their order"
-        " that is asked here, not they."
+        " half as many pictures. Each stands in the variant and, where more than one was run, at"
+        " the rate that served it best on the test; InvaSpread as released. Where both end below"
+        " their start the order says who lost less. The printed numbers are of the paper's datasets"
+        " and budgets: it is their order that is asked here, not they."
     )
-    pairs = [one for *_, one in found]
-    short = f"The method that the paper's table has ahead ends ahead: {counted(pairs)}."
-    return Section(title, [short], [*lines, "", about], sure(pairs))
+    return Section(
+        "Which published order survives equal budgets",
+        list(_pairs(found)),
+        notes=summary.tally([("the paper's order", [one for *_, one in found])], "pairs"),
+        after=[about],
+        listed=False,
+    )
 
 
-def _epochs(groups: Sequence[Group], folder: str) -> Section:
-    title = "What choosing the best test epoch adds"
+def _pairs(found: Sequence[Order]) -> Iterator[Asked]:
+    for (first, second), some in groupby(found, key=lambda order: order[:2]):
+        text = f"{first.label} before {second.label} on {first.dataset}"
+        apart = first.value - second.value
+        about = f"Printed: {cent(first.value)} against {cent(second.value)} ({first.source})."
+        yield Asked(text, [one for *_, one in some], sentence, signed(apart), about)
+
+
+def _epochs(groups: Sequence[Group], gains: Sequence[Gain], folder: str) -> Section:
     found = reckonings.inflations(groups)
     recipes = [one.runs[0].recipe for one in found]
     names = [naming.known(recipe, recipes) for recipe in recipes]
-    lines = [f"- {inflated(one, n, folder)}" for one, n in zip(found, names, strict=True)]
+    lines = [inflated(one, n, folder) for one, n in zip(found, names, strict=True)]
     about = (
         "Checked: the best epoch is never below the last, and has the more to gain from the more"
-        " epochs it is chosen among; so recipes of as many epochs stand together."
+        " epochs it is chosen among. Where training ends below its start, the best epoch is the one"
+        " that has trained least."
     )
-    told_of = [_range(epochs, list(some)) for epochs, some in groupby(found, key=_n_epochs)]
-    short = f"The best epoch on the test over the last one: {'; '.join(told_of) or _absent()}."
-    return Section(title, [short], [*lines, "", about], 0)
-
-
-def _n_epochs(one: Inflation) -> int:
-    return one.runs[0].recipe.epochs
-
-
-def _absent() -> str:
-    return f"**{ABSENT}**"
-
-
-def _range(epochs: int, some: Sequence[Inflation]) -> str:
-    added = [one.added for one in some]
-    recipes = "1 recipe" if len(some) == 1 else f"{len(some)} recipes"
-    return (
-        f"of {epochs} epochs **{signed(median(added))}** points, the median of {recipes} from"
-        f" {signed(min(added))} to {signed(max(added))}"
+    return Section(
+        "What choosing the best test epoch adds",
+        notes=[*_added(found, gains)],
+        after=[*bullets(lines), "", about],
     )
 
 
-def _own(groups: Sequence[Group], folder: str) -> Section:
-    found = own.own(groups)
-    claims = (
-        ("Sprint does better than InvaSpread as released", found.released),
-        (
-            "Sprint does better than the released loss with its optimiser, rate, head and batch",
-            found.alike,
-        ),
-    )
-    short = [f"{text}: {told(some)}." for text, some in claims]
-    lines: list[str] = []
-    for text, some in (*claims, ("Other settings, tried on the way", found.tried)):
-        lines += [f"**{text}.**", "", *bullets(sentence(one, folder) for one in some), ""]
-    aim, told_of = _goal(AIM, found.aim, folder)
-    lines += told_of
+def _added(found: Sequence[Inflation], gains: Sequence[Gain]) -> Iterator[str]:
+    """Yield a table of what the best epoch adds: as many epochs, and as training went, together."""
+    yield "| epochs | training ends | recipes | the best epoch adds, median | from | to |"
+    yield "| --: | :-- | --: | --: | --: | --: |"
+    ended = {gain.start.a[0].recipe.key: gain.start.difference for gain in gains}
+
+    def kind(one: Inflation) -> tuple[int, str]:
+        recipe = one.runs[0].recipe
+        apart = ended.get(recipe.key)
+        words = "above" if apart and apart > 0 else "below"
+        return recipe.epochs, "start not run" if apart is None else f"{words} its start"
+
+    for (epochs, words), some in groupby(sorted(found, key=kind), key=kind):
+        added = [one.mean for one in some]
+        each = " | ".join(signed(value) for value in (median(added), min(added), max(added)))
+        yield f"| {epochs} | {words} | {len(added)} | {each} |"
+    if not found:
+        yield f"|  |  | {ABSENT} |  |  |  |"
+
+
+def _own(groups: Sequence[Group], gains: Sequence[Gain], folder: str) -> Section:
+    found = own.own(groups, gains)
+    told: Tell = sentence
+    asked = [Asked(text, getattr(found, name), told) for name, text in OWN_CLAIMS.items()]
+    tried = bullets(sentence(one, folder) for one in found.tried)
     checked = (
-        "Checked: both have looked at as many pictures. Settings are tried on the test images of"
-        " CIFAR-10, after trainings on parts of it: these are therefore no test of them; what else"
-        " it is asked of is."
+        "Checked: both have looked at as many pictures. Settings were tried on test images and"
+        " chosen by what came out: on CIFAR-10 after trainings on parts of it, the rate on birds,"
+        " the schedule on letters. Cars alone are a test that had no say in them."
     )
-    intervals = sure([*found.released, *found.alike, *found.aim])
-    title = "The project's own recipe beside the released one"
-    return Section(title, [*short, aim], [*lines, "", checked], intervals)
+    return Section(
+        "The project's own recipe beside the released one",
+        [*asked, _goal(AIM, found.aim)],
+        after=["**Other settings, tried on the way.**", "", *tried, "", checked],
+    )

@@ -66,9 +66,10 @@ def value(group: Group, metric: str = "") -> str:
 
 
 def distance(group: Sequence[RunResult], name: str) -> str:
-    """Return the mean of what is no fraction; empty where a run does not say it."""
+    """Return the mean of what is no fraction, over the seeds that say it; empty where none does."""
     known = [result.spread[name] for result in group if name in result.spread]
-    return f"{fmean(known):.3f}" if len(known) == len(group) else ""
+    some = f" ({len(known)} of {len(group)})" if len(known) < len(group) else ""
+    return f"{fmean(known):.3f}{some}" if known else ""
 
 
 def gains(found: Sequence[Gain], folder: str) -> list[str]:
@@ -98,6 +99,12 @@ def _gains(found: Sequence[Gain], folder: str) -> list[str]:
         cells += [switches(one.a[0].recipe), f"{links(one.a, folder)} from {links(one.b, folder)}"]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def became(one: Line) -> str:
+    """Return how alignment and uniformity changed, in words; empty where neither is known."""
+    told = [(name, _to(one, name)) for name in DISTANCES]
+    return ", ".join(f"{name} {change}" for name, change in told if change)
 
 
 def _to(one: Line, name: str) -> str:

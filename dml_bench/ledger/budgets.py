@@ -4,13 +4,14 @@ No table of the ledger holds two budgets.
 """
 
 import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import PurePath
-from typing import Any
 
-from dml_bench.ledger.claims import LOSS, PLAIN, SAME_RATE, SAME_STEP, Claim, Side
+from dml_bench.ledger.claims import SAME_STEP, Claim
+from dml_bench.ledger.released import as_released, meets, released_loss
+from dml_bench.methods import METHODS
+from dml_bench.plugins import is_plugin
 from dml_bench.rows import groups as grouped
 from dml_bench.rows import place
 from dml_bench.types import Recipe, RunResult
@@ -28,19 +29,6 @@ BUDGET = frozenset(
     }
 )
 """What two methods must have alike so that their numbers are of one budget."""
-TUNED = ({"lr": 0.03, "batch": 128}, {"lr": 0.001, "batch": 64})
-"""Of the released recipe: rate and batch for seen classes (and letters), and for unseen ones."""
-RELEASED: Mapping[str, Any] = {"dim": 128, "optimiser": "sgd", "validation": 0.0}
-VIEWS: Mapping[str, int] = {
-    **dict.fromkeys(("exemplar", "npsoftmax", "nce", "deepcluster"), 1),
-    **dict.fromkeys(("mom", "cyclic"), 3),
-    **dict.fromkeys(("lifted", "triplet_semihard", "contrastive", "n_pair", "angular"), 1),
-    **dict.fromkeys(("margin", "proxy_nca", "proxy_anchor", "norm_softmax", "arcface"), 1),
-    **dict.fromkeys(("multi_similarity", "soft_triple"), 1),
-}
-"""How often a step sees each of its images, where that is not twice."""
-NEIGHBOURLY = ("cub200", "cub100_crops")
-"""Datasets where the released code takes the nearest neighbour for every other second view."""
 UNTRAINED = ("pixels", "random", "init")
 
 
@@ -76,50 +64,10 @@ def primary(result: RunResult) -> str:
 
 
 def views(recipe: Recipe) -> int:
-    """Return how many pictures of an image a step sees."""
-    return int(recipe.options.get("views", VIEWS.get(recipe.method, 2)))
-
-
-def meets(recipe: Recipe, side: Side) -> bool:
-    """Return whether a recipe says what a side asks.
-
-    Args:
-        recipe: of a run.
-        side: what it must say.
-    """
-    for name, wanted in side.items():
-        field, _, option = name.partition(".")
-        found = getattr(recipe, field)
-        if (found.get(option) if option else found) != wanted:
-            return False
-    return True
-
-
-def released_loss(result: RunResult) -> bool:
-    """Return whether a run has the released loss, with its neighbour only where the code has it."""
-    return meets(result.recipe, LOSS) and (
-        meets(result.recipe, PLAIN) or place(result)[0] in NEIGHBOURLY
-    )
-
-
-def as_released(recipe: Recipe, but: frozenset[str] = frozenset(), rate: str = SAME_RATE) -> bool:
-    """Return whether rate, batch, dimension and optimiser are the released recipe's.
-
-    Args:
-        recipe: of a run.
-        but: fields that may be others.
-        rate: `SAME_STEP` if the printed loss, a sum over the batch, has the rate divided by it.
-    """
-    summed = rate == SAME_STEP and recipe.options.get("form") == "paper"
-    lr = recipe.lr * recipe.batch if summed else recipe.lr
-    tuned = any(
-        ("lr" in but or math.isclose(lr, some["lr"])) and recipe.batch == some["batch"]
-        for some in TUNED
-    )
-    fixed = {k: v for k, v in RELEASED.items() if k not in but}
-    if recipe.head == "none":  # then the dimension is the network's
-        fixed.pop("dim", None)
-    return tuned and meets(recipe, fixed)
+    """Return how many pictures of an image a step sees; of a user's own method two are taken."""
+    known = recipe.method in METHODS and not is_plugin(recipe.method)
+    usual = METHODS[recipe.method].Method.views if known else 2
+    return int(recipe.options.get("views", usual))
 
 
 def alike(a: RunResult, b: RunResult, names: frozenset[str]) -> bool:
@@ -160,8 +108,10 @@ def matched(groups: Sequence[Group], claim: Claim) -> Iterator[tuple[Group, Grou
 
 
 def _asked(result: RunResult, claim: Claim) -> bool:
-    unseen = primary(result) == "recall@1"
-    return as_released(result.recipe, claim.named, claim.rate) and (unseen or not claim.unseen)
+    if claim.unseen and primary(result) != "recall@1":
+        return False
+    whole = not claim.across or released_loss(result)
+    return whole and as_released(result.recipe, claim.named, claim.rate)
 
 
 def _same_options(a: Recipe, b: Recipe, but: frozenset[str]) -> bool:

@@ -40,6 +40,7 @@ class Claim:
         rate: `SAME_RATE`; or `SAME_STEP`, then the printed loss has it divided by the batch.
         unseen: whether it is asked of classes alone that training never shows.
         by: "result" (after the last epoch) or "curve" (the mean over the epochs of the monitor).
+        beside: a metric whose difference is said, too; it decides nothing.
     """
 
     text: str
@@ -51,6 +52,7 @@ class Claim:
     rate: str = SAME_RATE
     unseen: bool = False
     by: str = "result"
+    beside: str = ""
 
     @property
     def named(self) -> frozenset[str]:

@@ -1,72 +1,82 @@
 """When training helps at all: the ledger's section of starts and gains, in sentences."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from dml_bench.ledger import budgeted, starts
-from dml_bench.ledger.budgets import Group
+from dml_bench.ledger import budgeted, starts, summary
 from dml_bench.ledger.questions import START
-from dml_bench.ledger.section import Section, bullets, sure
+from dml_bench.ledger.section import Asked, Section
 from dml_bench.ledger.sentences import anchor, sentence
 from dml_bench.ledger.starts import Gain
-from dml_bench.ledger.verdicts import FAILS, HOLDS, Line, at, counted
+from dml_bench.ledger.verdicts import Line
 from dml_bench.parts import cent, signed
 from dml_bench.published import published
 
 
-def helps(groups: Sequence[Group], folder: str) -> Section:
+def helps(found: Sequence[Gain], folder: str) -> Section:
     """Return when training ends above what it started from.
 
     Args:
-        groups: the runs of each recipe, one a seed.
-        folder: where they lie, seen from the page.
+        found: each trained recipe beside its starts.
+        folder: where the runs lie, seen from the page.
     """
-    found = starts.gains(groups)
-    drawn = [one for one in found if one.start.a[0].recipe.weights == "none"]
-    kept = [one for one in found if one.start.a[0].recipe.weights != "none"]
-    short = []
-    for start, some in (("ImageNet weights", kept), ("random weights", drawn)):
+    kinds = []
+    for start in ("ImageNet weights", "random weights"):
+        drawn = start == "random weights"
         for word, labelled in (("without", False), ("with", True)):
-            mine = [one for one in some if _labelled(one) == labelled]
-            text = f"From {start}, training {word} labels ends above"
-            short.append(f"{text} the same network untrained: {counted([g.start for g in mine])}.")
-            over = [g.features or g.start for g in mine if g.features or _bare(g)]
-            if some is kept:
-                short.append(f"{text} the frozen features without a head: {counted(over)}.")
+            mine = [
+                one
+                for one in found
+                if (one.start.a[0].recipe.weights == "none") == drawn and _labelled(one) == labelled
+            ]
+            text = f"from {start}, {word} labels: above"
+            kinds.append((f"{text} the same network untrained", [one.start for one in mine]))
+            if not drawn:
+                over = [one.features or one.start for one in mine if one.features or _bare(one)]
+                kinds.append((f"{text} the frozen features, no head", over))
     strengths = starts.by_strength(found)
-    short.append(_strength(strengths))
-    lines = [
-        *budgeted.gains(found, folder),
-        "",
-        "**InvaSpread as released, the strongest start of a dataset first.**",
-        "",
-        *bullets(sentence(one, folder) for one in strengths),
+    printed, about = _risen()
+    released = [replace(one, remark=_course(one)) for one in strengths]
+    checked = (
+        "Alignment is the mean squared distance between test images of a class, uniformity how far"
+        " from even all lie on the sphere: both are smaller where vectors lie better (Wang and"
+        " Isola, ICML 2020; their positive pairs are two views). Records of before they were asked"
+        " leave them empty.",
         "",
         "Checked: a start has dataset, network, weights, sizes, head and precision of what was"
         " trained; runs with the rate 0 are no training and stand in no count. Where training falls"
         " and the paper's rises: what the rate 0, frozen batch norm, the head alone, a lower rate"
         f" and fewer steps do stands under [{START.title}](#{anchor(START.title)}), and labels rise"
         " from the same start where a row says so.",
-    ]
-    lines_of = [one for g in found for one in (g.start, g.features) if one]
-    return Section("When does it help at all", short, [*_risen(), *lines], 0, sure(lines_of))
+    )
+    claimed = {id(one) for one in strengths}
+    lines = [one for g in found for one in (g.start, g.features) if one]
+    text = "InvaSpread as released ends above what it started from"
+    return Section(
+        "When does it help at all",
+        [Asked(text, released, sentence, printed, about)],
+        notes=summary.tally(kinds, "recipes (methods)"),
+        after=[*budgeted.gains(found, folder), *checked],
+        gains=[one for one in lines if id(one) not in claimed],
+    )
 
 
-def _risen() -> list[str]:
-    """Return what the paper prints of the start and of what training makes of it."""
+def _risen() -> tuple[str, str]:
+    """Return what the paper prints of a pretrained start and of what training makes of it."""
     rows = [
         row
         for row in (*published("cub200"), *published("cars196"))
         if row.source_key.startswith("invaspread_t") and row.metric == "recall@1"
     ]
-    told_of = []
+    apart, told = [], []
     for one in rows:
         mine = (row for row in rows if row.source == one.source and row.method == "invaspread")
         after = next(mine, None)
         if one.method == "init" and after:
-            told_of.append(
-                f"{cent(one.value)} to {cent(after.value)} ({one.dataset}; {one.source})"
-            )
-    return [f"Printed: pretrained weights rise from {' and from '.join(told_of)}.", ""]
+            apart.append(signed(after.value - one.value))
+            rise = f"{cent(one.value)} to {cent(after.value)}"
+            told.append(f"{rise} ({one.dataset}; {one.source})")
+    return ", ".join(apart), f"Printed: pretrained weights rise from {' and from '.join(told)}."
 
 
 def _bare(one: Gain) -> bool:
@@ -78,14 +88,6 @@ def _labelled(one: Gain) -> bool:
     return one.start.a[0].supervision == "supervised"
 
 
-def _strength(lines: Sequence[Line]) -> str:
-    each = [
-        f"from {cent(one.values[1])} by {signed(one.difference)} ({at(one, lines)})"
-        for one in lines
-    ]
-    up = [text for text, one in zip(each, lines, strict=True) if one.verdict == HOLDS]
-    down = [text for text, one in zip(each, lines, strict=True) if one.verdict == FAILS]
-    return (
-        f"InvaSpread as released rises {'; '.join(up) or 'nowhere'}. It falls"
-        f" {'; '.join(down) or 'nowhere'}. Not decided: {len(lines) - len(up) - len(down)} starts."
-    )
+def _course(one: Line) -> str:
+    """Return from where a recipe comes, and how alignment and uniformity changed."""
+    return ", ".join(filter(None, (f"from {cent(one.values[1])}", budgeted.became(one))))

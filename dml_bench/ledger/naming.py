@@ -150,7 +150,7 @@ def _shown(recipe: Recipe) -> Iterator[str]:
     if recipe.resize:
         yield "squashed images" if recipe.fit == "squash" else "images not squashed"
     if recipe.head != "none":
-        yield f"{recipe.dim} dimensions"
+        yield f"{recipe.dim} dimensions{' in training' if recipe.head == 'projection' else ''}"
     if not recipe.epochs or recipe.method in UNTRAINED:
         return
     yield "1 view" if views(recipe) == 1 else f"{views(recipe)} views"

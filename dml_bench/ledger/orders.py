@@ -10,12 +10,11 @@ from dml_bench.ledger.budgets import (
     BUDGET,
     UNTRAINED,
     Group,
-    as_released,
     primary,
-    released_loss,
     setting,
 )
 from dml_bench.ledger.reckonings import of_result
+from dml_bench.ledger.released import as_released, released_loss
 from dml_bench.ledger.verdicts import Line, line
 from dml_bench.published import Published, published
 from dml_bench.rows import place
@@ -72,9 +71,13 @@ def _orders(cells: Sequence[Published], groups: Sequence[Group]) -> Iterator[Ord
 
 
 def _best(cell: Published, groups: Sequence[Group]) -> Group | None:
-    """Return the recipe of the method that a cell is about that came out best; None for none."""
+    """Return the recipe of the method that a cell is about that came out best; None for none.
+
+    One of more seeds stands before one of fewer: one lucky seed is no better recipe.
+    """
     own = [g for g in groups if _stands(g[0], cell) and cell.metric == primary(g[0])]
-    return max(own, key=lambda g: fmean(r.metrics[cell.metric] for r in g), default=None)
+    mean = {id(g): fmean(r.metrics[cell.metric] for r in g) for g in own}
+    return max(own, key=lambda g: (len(g), mean[id(g)]), default=None)
 
 
 def _stands(result: RunResult, cell: Published) -> bool:

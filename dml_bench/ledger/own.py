@@ -7,18 +7,18 @@ from dml_bench.defaults import DATASETS, TUNED, usual
 from dml_bench.ledger import verdicts
 from dml_bench.ledger.budgets import (
     BUDGET,
-    RELEASED,
+    EVERY,
     Group,
     alike,
     budget,
-    meets,
     primary,
     views,
 )
-from dml_bench.ledger.claims import PLAIN, Goal, Side
+from dml_bench.ledger.claims import MORE, PLAIN, Goal
 from dml_bench.ledger.orders import STANDS_FOR
 from dml_bench.ledger.reckonings import of_result
-from dml_bench.ledger.starts import released
+from dml_bench.ledger.released import SHAPE, meets, released
+from dml_bench.ledger.starts import Gain
 from dml_bench.ledger.verdicts import Line, line
 from dml_bench.methods import METHODS
 from dml_bench.methods.base import options
@@ -27,16 +27,25 @@ from dml_bench.statistics import over_seeds
 from dml_bench.types import Recipe, RunResult
 
 OWN = "sprint"
-PLAINLY: Side = {name: value for name, value in RELEASED.items() if name != "optimiser"}
-"""What both have of the released recipe's, whoever steps the weights."""
-ALIKE = BUDGET - {"epochs"} | {"lr", "optimiser"}
 LOOKS = BUDGET - {"epochs", "batch", "head", "batch_norm", "dim"}
+STEPS = BUDGET - {"epochs"} | {"lr", "optimiser"}
+OPTIMISER = frozenset({"optimiser", "momentum", "weight_decay"})
 AIM = Goal(
     "Sprint reaches {} % weighted kNN in one epoch of CIFAR-10, two views an image",
     0.6,
     epochs=1,
     said="the aim",
 )
+
+
+OWN_CLAIMS = {
+    "released": "Sprint does better than InvaSpread as released",
+    "alike": "Sprint does better than the released loss with its optimiser, rate, head and batch",
+    "risen": "Sprint ends above what it started from",
+    "stepped": "The released loss does better by Muon than by SGD, all else alike",
+    "slower": "By SGD, the released loss does better at Sprint's rate and batch than at its own",
+}
+"""A field of `Own` -> what is claimed there."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,9 @@ class Own:
         released: over InvaSpread as released.
         alike: over the released loss with the own recipe's optimiser, rate, head, batch norm and
             batch.
+        risen: over the network that its training began with.
+        stepped: the released loss by Muon over the same by SGD.
+        slower: the released loss by SGD at the own recipe's rate and batch over the released ones.
         tried: other settings of the own recipe over InvaSpread as released: they were tried on the
             way, and decide nothing.
         aim: over `AIM`, after one epoch of CIFAR-10 in two views.
@@ -54,23 +66,43 @@ class Own:
 
     released: Sequence[Line]
     alike: Sequence[Line]
+    risen: Sequence[Line]
+    stepped: Sequence[Line]
+    slower: Sequence[Line]
     tried: Sequence[Line]
     aim: Sequence[Line]
 
 
-def own(groups: Sequence[Group]) -> Own:
-    """Return what the records say of the project's own recipe."""
+def own(groups: Sequence[Group], gains: Sequence[Gain]) -> Own:
+    """Return what the records say of the project's own recipe.
+
+    Args:
+        groups: the runs of each recipe, one a seed.
+        gains: each trained recipe beside what it started from.
+    """
     mine = [g for g in groups if g[0].recipe.method == OWN]
     whole = [g for g in groups if released(g[0])]
-    same = [g for g in groups if meets(g[0].recipe, {**PLAIN, **PLAINLY})]
+    same = [g for g in groups if meets(g[0].recipe, {**PLAIN, **SHAPE})]
     stands = [g for g in mine if as_it_stands(g[0])]
     tried = [g for g in mine if not as_it_stands(g[0])]
+    muon, sgd = ([g for g in same if g[0].recipe.optimiser == name] for name in ("muon", "sgd"))
+    tuned = {(g[0].recipe.lr, g[0].recipe.batch) for g in stands if g[0].recipe.weights == "none"}
+    slower = [g for g in sgd if (g[0].recipe.lr, g[0].recipe.batch) in tuned]
+    slower = [g for g in slower if g[0].recipe.weights == "none"]
     return Own(
-        _beside(stands, whole, LOOKS),
-        _beside(stands, same, ALIKE),
-        _beside(tried, whole, LOOKS),
-        reached(stands, AIM),
+        released=_beside(stands, whole, LOOKS),
+        alike=_beside(stands, same, STEPS),
+        risen=[gain.start for gain in gains if as_own(gain.start.a[0])],
+        stepped=_beside(muon, sgd, EVERY - OPTIMISER),
+        slower=_beside(slower, whole, EVERY - {"lr", "batch"}),
+        tried=_beside(tried, whole, LOOKS),
+        aim=reached(stands, AIM),
     )
+
+
+def as_own(result: RunResult) -> bool:
+    """Return whether a run is the project's own method as it stands."""
+    return result.recipe.method == OWN and as_it_stands(result)
 
 
 def reached(groups: Sequence[Group], goal: Goal) -> list[Line]:
@@ -94,7 +126,7 @@ def as_it_stands(result: RunResult) -> bool:
     unsaid = usual(OWN, protocol, DATASETS.get(place(result)[0], {}), said)
     tuned = {name: unsaid[name] for name in (*TUNED, "schedule", "batch")}
     wanted = options(METHODS[OWN].Method, {})
-    return dict(recipe.options) == wanted and meets(recipe, {**tuned, **PLAINLY})
+    return dict(recipe.options) == wanted and meets(recipe, {**tuned, **SHAPE})
 
 
 def _beside(mine: Sequence[Group], others: Sequence[Group], same: frozenset[str]) -> list[Line]:
@@ -122,6 +154,6 @@ def _on_cifar(result: RunResult, epochs: int) -> bool:
 def _over(group: Group, goal: float) -> Line:
     values = [result.metrics["knn@200"] for result in group]
     mean, half = over_seeds(values)
-    verdict = verdicts.judged(mean - goal, half, "more")
+    verdict = verdicts.judged(mean - goal, half, MORE)
     where = budget(group[0])
-    return Line(group, (), where, "knn@200", (mean, goal), mean - goal, half, verdict)
+    return Line(group, (), where, "knn@200", (mean, goal), mean - goal, half, MORE, verdict)

@@ -5,6 +5,7 @@ A row of a suite says what the paper's recipe is; what it leaves open goes witho
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from dml_bench.defaults import DATASETS, usual
@@ -31,7 +32,8 @@ HEADER = (
 )
 ABOUT = (
     "The paper's code keeps the epoch that is best on the test images; ours are of the last. Where"
-    " a row has another dataset than the printed one no difference is given."
+    " a row has another dataset than the printed one no difference is given. Of rows that were not"
+    " run the printed numbers stand in a line each budget."
 )
 SILENT = frozenset({"expect", "source", "monitor", "seed", "options", "precision"})
 """Of a row what makes no other recipe; a precision does where the row names one."""
@@ -48,26 +50,50 @@ def section(groups: Sequence[Group], folder: str) -> list[str]:
     lines = [ABOUT, ""]
     for name in SUITES:
         suite = load(name)
-        lines += [f"### {suite.title}", "", *HEADER]
-        for row, label in zip(suite.runs, suite.labels, strict=True):
-            lines += _cells(row, label, groups, folder)
-        lines.append("")
+        lines += [f"### {suite.title}", ""]
+        rows = zip(suite.runs, suite.labels, strict=True)
+        known = [(row, label, _runs(row, suite.runs, groups)) for row, label in rows]
+        if cells := [cell for one in known for cell in _cells(*one, folder)]:
+            lines += [*HEADER, *cells, ""]
+        if absent := list(_absent(known)):
+            lines += [*absent, ""]
     return [*lines, *_without(), ""]
 
 
-def _cells(row: Row, label: str, groups: Sequence[Group], folder: str) -> Iterator[str]:
+def _runs(row: Row, rows: Sequence[Row], groups: Sequence[Group]) -> list[Group]:
+    """Return the recipes that are a row's, but those of a precision that another row names."""
+    if not row.get("expect"):
+        return []
+    named = [other for other in rows if "precision" in other and "precision" not in row]
+    ours = [group for group in groups if is_row(group[0].recipe, row)]
+    return [g for g in ours if not any(is_row(g[0].recipe, other) for other in named)]
+
+
+def _cells(row: Row, label: str, ours: Sequence[Group], folder: str) -> Iterator[str]:
     """Yield a line for each number that was printed for a row of a suite, and each run of it."""
-    ours = [group for group in groups if is_row(group[0].recipe, row)] if row.get("expect") else []
     for metric, printed in row.get("expect", {}).items():
         about = f"| {label} | {budget(row)} | {metric} | {cent(printed)}"
-        known = [group for group in ours if all(metric in result.metrics for result in group)]
-        for group in known:
+        for group in _with(metric, ours):
             mean, _ = over_seeds([result.metrics[metric] for result in group])
             apart = signed(mean - printed) if row["dataset"] not in _standing() else ""
             told = f"{switches(group[0].recipe)}; {group[0].recipe.precision}"
             yield f"{about} | {value(group, metric)} | {apart} | {told} | {links(group, folder)} |"
-        if not known:
-            yield f"{about} | not run yet | | | |"
+
+
+def _with(metric: str, groups: Sequence[Group]) -> list[Group]:
+    return [group for group in groups if all(metric in result.metrics for result in group)]
+
+
+def _absent(rows: Sequence[tuple[Row, str, Sequence[Group]]]) -> Iterator[str]:
+    """Yield a line for each budget with the printed numbers of the rows that were not run."""
+    found: dict[str, list[str]] = {}
+    for row, label, ours in rows:
+        some = row.get("expect", {}).items()
+        cells = [f"{metric} {cent(v)}" for metric, v in some if not _with(metric, ours)]
+        if cells:
+            found.setdefault(budget(row), []).append(f"{label}: {', '.join(cells)}")
+    for words, told in found.items():
+        yield f"- Not run yet, {words}: {'; '.join(told)}."
 
 
 def _standing() -> set[str]:
@@ -122,11 +148,13 @@ def _without() -> Iterator[str]:
     rows = [row for name in SUITES for row in load(name).runs]
     known = {(r["dataset"], m, v) for r in rows for m, v in r.get("expect", {}).items()}
     yield from ("### Printed, and no suite runs it", "")
-    yield from ("| printed | row | dataset | metric | value |", "| :-- | :-- | :-- | :-- | --: |")
-    for cell in _papers():
-        if (cell.dataset, cell.metric, cell.value) not in known:
-            about = f"{cell.source} | {cell.label} | {cell.dataset} | {cell.metric}"
-            yield f"| {about} | {cent(cell.value)} |"
+    yield from ("| printed | row | dataset | numbers |", "| :-- | :-- | :-- | :-- |")
+    alone = [cell for cell in _papers() if (cell.dataset, cell.metric, cell.value) not in known]
+    for (source, label, dataset), some in groupby(
+        alone, key=lambda cell: (cell.source, cell.label, cell.dataset)
+    ):
+        numbers = ", ".join(f"{cell.metric} {cent(cell.value)}" for cell in some)
+        yield f"| {source} | {label} | {dataset} | {numbers} |"
 
 
 def _papers() -> list[Published]:

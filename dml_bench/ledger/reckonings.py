@@ -12,13 +12,17 @@ from dml_bench.ledger.budgets import Group, matched, primary, setting
 from dml_bench.ledger.claims import Claim
 from dml_bench.ledger.verdicts import Line, Measure, line
 from dml_bench.selection import BEST, OVER_LAST, ledger
-from dml_bench.statistics import over_seeds
 from dml_bench.types import RunResult
 
 
 def of_result(result: RunResult) -> float | None:
     """Return the primary metric after the last epoch."""
     return result.metrics.get(primary(result))
+
+
+def named(metric: str) -> tuple[str, Measure]:
+    """Return a metric after the last epoch, as `line` wants it."""
+    return metric, lambda result: result.metrics.get(metric)
 
 
 def of_curve(result: RunResult) -> float | None:
@@ -36,7 +40,8 @@ def watched(result: RunResult) -> list[float]:
 def of_claim(claim: Claim, groups: Sequence[Group]) -> list[Line]:
     """Return the comparisons that a claim is about, one for each budget.
 
-    A method that stands beside another stands at the rate that served it best.
+    A method that stands beside another stands at the rate that served it best, of those that as
+    many seeds ran.
     """
     found = defaultdict(list)
     for a, b in matched(groups, claim):
@@ -52,8 +57,8 @@ def of_claim(claim: Claim, groups: Sequence[Group]) -> list[Line]:
     return sorted(best, key=lambda one: str(one.where))
 
 
-def _rank(one: Line, across: bool) -> tuple[float, int]:
-    return (one.values[1] if across else 0.0), len(one.a)
+def _rank(one: Line, across: bool) -> tuple[int, float]:
+    return len(one.a), (one.values[1] if across else 0.0)
 
 
 def caught_up(one: Line) -> str:
@@ -72,16 +77,19 @@ class Inflation:
         runs: one a seed.
         name: of the monitor.
         last, best: means over the seeds.
-        added: best - last, the mean over the seeds.
-        half: half the width of its interval; None for one seed.
+        added: best - last, of each seed.
     """
 
     runs: Group
     name: str
     last: float
     best: float
-    added: float
-    half: float | None
+    added: Sequence[float]
+
+    @property
+    def mean(self) -> float:
+        """What the best epoch adds, the mean over the seeds."""
+        return fmean(self.added)
 
 
 def inflations(groups: Sequence[Group]) -> list[Inflation]:
@@ -91,6 +99,6 @@ def inflations(groups: Sequence[Group]) -> list[Inflation]:
         name, rows = group[0].recipe.monitor, [ledger(result) for result in group]
         if group[0].recipe.epochs > 1 and all(name in row for row in rows):
             last, best = (fmean(row[key] for row in rows) for key in (name, f"{name} ({BEST})"))
-            added, half = over_seeds([row[f"{name} ({OVER_LAST})"] for row in rows])
-            found.append(Inflation(group, name, last, best, added, half))
-    return sorted(found, key=lambda one: (one.runs[0].recipe.epochs, -one.added))
+            added = [row[f"{name} ({OVER_LAST})"] for row in rows]
+            found.append(Inflation(group, name, last, best, added))
+    return sorted(found, key=lambda one: (one.runs[0].recipe.epochs, -one.mean))

@@ -1,9 +1,33 @@
-"""A section of the ledger: what the runs say to one question."""
+"""A section of the ledger: a question, its claims with what was compared for each, and its tables.
 
-from collections.abc import Iterable, Sequence
+Numbers and verdicts; `summary` and `account` put them into words.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from dml_bench.ledger.verdicts import ABSENT, Line
+from dml_bench.ledger.verdicts import ABSENT, Line, marked
+
+Tell = Callable[[Line, str], str]
+"""A comparison, and where the records lie seen from the page -> a sentence."""
+
+
+class Asked(NamedTuple):
+    """A claim, and what was compared for it.
+
+    Args:
+        text: the claim.
+        found: a comparison for each budget that has one.
+        tell: what makes a sentence of one.
+        printed: the difference that a paper printed, in words; empty where none did.
+        about: what it printed, with its source.
+    """
+
+    text: str
+    found: Sequence[Line]
+    tell: Tell
+    printed: str = ""
+    about: str = ""
 
 
 class Section(NamedTuple):
@@ -11,17 +35,45 @@ class Section(NamedTuple):
 
     Args:
         title: its heading.
-        short: what it comes to, in a sentence or more.
-        lines: the comparisons, in Markdown.
-        intervals: how many comparisons of its claims have an interval.
-        gains: how many more have one, of its tables of what training gains.
+        asked: its claims, in reading order.
+        notes: what it comes to beside them, in Markdown.
+        before: what stands above the claims, in Markdown.
+        after: what stands below them.
+        gains: comparisons of no claim, of its tables of what training gains.
+        listed: whether the claims stand in short, too, each with its numbers.
     """
 
     title: str
-    short: Sequence[str]
-    lines: Sequence[str]
-    intervals: int
-    gains: int = 0
+    asked: Sequence[Asked] = ()
+    notes: Sequence[str] = ()
+    before: Sequence[str] = ()
+    after: Sequence[str] = ()
+    gains: Sequence[Line] = ()
+    listed: bool = True
+
+    @property
+    def compared(self) -> Iterator[Line]:
+        """Every comparison of its claims."""
+        return (one for claim in self.asked for one in claim.found)
+
+    def marked(self, most: float) -> "Section":
+        """Return it with what is decided by a hair marked; chances up to `most` are firm."""
+        asked = [
+            claim._replace(found=[marked(one, most) for one in claim.found]) for claim in self.asked
+        ]
+        return self._replace(asked=asked)
+
+    def lines(self, folder: str) -> list[str]:
+        """Return all of it but its heading and what stands in short, in Markdown.
+
+        Args:
+            folder: where the records lie, seen from the page.
+        """
+        made = [*self.before]
+        for claim in self.asked:
+            made += [f"**{claim.text}.** {claim.about}".rstrip(), ""]
+            made += [*bullets(claim.tell(one, folder) for one in claim.found), ""]
+        return [*made, *self.after]
 
 
 def sure(lines: Iterable[Line]) -> int:

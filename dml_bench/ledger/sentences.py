@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from dml_bench.ledger import naming
 from dml_bench.ledger.budgets import budget
+from dml_bench.ledger.claims import ALIKE
 from dml_bench.ledger.reckonings import Inflation
-from dml_bench.ledger.verdicts import Line
+from dml_bench.ledger.verdicts import OPEN, Line
 from dml_bench.parts import cent, signed
 from dml_bench.types import RunResult
 
@@ -18,10 +19,11 @@ def sentence(one: Line, folder: str) -> str:
         folder: where the records lie, seen from the page.
     """
     a, b = naming.pair(one.a[0].recipe, one.b[0].recipe)
+    remark = f" Here {one.remark}." if one.remark else ""
     sides = f"{a} {cent(one.values[0])} against {b} {cent(one.values[1])}"
     return (
-        f"{one.where}: {one.name} of {sides}, {difference(one)}: **{one.verdict}**."
-        f" Runs: {links(one.a, folder)} against {links(one.b, folder)}."
+        f"{one.where}: {one.name} of {sides}, {difference(one)}: {outcome(one)}."
+        f"{remark} Runs: {links(one.a, folder)} against {links(one.b, folder)}."
     )
 
 
@@ -36,28 +38,37 @@ def alone(one: Line, folder: str, goal: str) -> str:
     recipe = f"{one.a[0].recipe.method} ({naming.switches(one.a[0].recipe)})"
     return (
         f"{one.where}: {one.name} of {recipe}: {cent(one.values[0])} where {cent(one.values[1])} is"
-        f" {goal}, {difference(one)}: **{one.verdict}**. Runs: {links(one.a, folder)}."
+        f" {goal}, {difference(one)}: {outcome(one)}. Runs: {links(one.a, folder)}."
     )
+
+
+def outcome(one: Line) -> str:
+    """Return the verdict of a comparison, and how sure it is."""
+    word = f"**{one.verdict}**"
+    if one.hair:
+        return f"{word} by a hair"
+    if one.expected == ALIKE and one.verdict == OPEN and one.half is not None:
+        return f"{word}, at most {cent(abs(one.difference) + one.half)} apart"
+    return word
 
 
 def difference(one: Line) -> str:
     """Return a difference with its interval, and how many seeds it is over."""
-    return interval(one.difference, one.half, len(one.a))
+    seeds = f" over {len(one.a)} seeds" if one.half is not None else ", one seed"
+    return f"{interval(one.difference, one.half)}{seeds}"
 
 
-def interval(value: float, half: float | None, seeds: int) -> str:
-    """Return a difference in per cent with the ends of its interval.
+def interval(value: float, half: float | None) -> str:
+    """Return a difference in per cent with the ends of its interval, where it has one.
 
     Example:
-        >>> interval(0.1, 0.025, 3), interval(0.1, None, 1)
-        ('+10.0 [+7.5, +12.5] over 3 seeds', '+10.0, one seed')
-        >>> interval(0.05, 0.0498, 3)
-        '+5.0 [+0.02, +10.0] over 3 seeds'
+        >>> interval(0.1, 0.025), interval(0.1, None), interval(0.05, 0.0498)
+        ('+10.0 [+7.5, +12.5]', '+10.0', '+5.0 [+0.02, +10.0]')
     """
     if half is None:
-        return f"{signed(value)}, one seed"
+        return signed(value)
     ends = ", ".join(_end(end) for end in (value - half, value + half))
-    return f"{signed(value)} [{ends}] over {seeds} seeds"
+    return f"{signed(value)} [{ends}]"
 
 
 def _end(value: float) -> str:
@@ -73,10 +84,10 @@ def inflated(one: Inflation, name: str, folder: str) -> str:
         name: what that is called.
         folder: where the records lie, seen from the page.
     """
+    each = ", ".join(signed(added) for added in one.added)
     return (
         f"{budget(one.runs[0])}, {name}: {one.name} {cent(one.best)} in the best epoch,"
-        f" {cent(one.last)} in the last: {interval(one.added, one.half, len(one.runs))}."
-        f" Runs: {links(one.runs, folder)}."
+        f" {cent(one.last)} in the last: {each}. Runs: {links(one.runs, folder)}."
     )
 
 

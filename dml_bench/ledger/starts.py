@@ -10,13 +10,11 @@ from dml_bench.ledger.budgets import (
     Group,
     Where,
     alike,
-    as_released,
     budget,
-    meets,
     primary,
-    released_loss,
 )
 from dml_bench.ledger.reckonings import of_result
+from dml_bench.ledger.released import meets, released
 from dml_bench.ledger.verdicts import Line, line
 from dml_bench.rows import place
 from dml_bench.types import Recipe, RunResult
@@ -78,6 +76,12 @@ def _from(trained: Group, untrained: Sequence[Group], head: str) -> Line | None:
     return None
 
 
+def losers(found: Sequence[Gain]) -> frozenset[str]:
+    """Return the keys of the runs whose recipe ends, in the mean, below what it started from."""
+    lost = [one.start.a for one in found if one.start.difference < 0]
+    return frozenset(result.recipe.key for runs in lost for result in runs)
+
+
 def by_strength(found: Sequence[Gain]) -> list[Line]:
     """Return what the released recipe gains, one comparison for each start, the strongest first."""
     some = [g.start for g in found if _usual(g.start.a[0]) and released(g.start.a[0])]
@@ -87,12 +91,6 @@ def by_strength(found: Sequence[Gain]) -> list[Line]:
         if at not in best or len(best[at].a) < len(one.a):
             best[at] = one
     return sorted(best.values(), key=lambda one: (one.where.dataset, -one.values[1]))
-
-
-def released(result: RunResult) -> bool:
-    """Return whether a run is InvaSpread as released, all of it trained."""
-    whole = {"batch_norm": "train", "trained": "all", "head": "linear"}
-    return released_loss(result) and meets(result.recipe, whole) and as_released(result.recipe)
 
 
 def _usual(result: RunResult) -> bool:

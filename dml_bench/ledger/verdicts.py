@@ -3,16 +3,16 @@
 The rules are these and no others. The interval is Student's t over the seeds that both have. A
 claim holds if the whole interval lies on its side, is refuted if it lies on the other, and is not
 decided otherwise; one seed decides nothing. Two are alike if the whole interval lies within a
-point, and unlike if it lies beyond.
+point, and unlike if it lies beyond. Of many that are decided some are by chance: those that would
+not be, were one in twenty of the decided allowed to be wrong, are decided by a hair.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dml_bench.ledger.budgets import Where
 from dml_bench.ledger.claims import ALIKE, MORE
-from dml_bench.statistics import over_seeds
+from dml_bench.statistics import LEVEL, over_seeds, surprise
 from dml_bench.types import RunResult
 
 HOLDS, FAILS, OPEN, ABSENT = WORDS = ("holds", "is refuted", "not decided", "not run yet")
@@ -32,7 +32,10 @@ class Line:
         values: (a, b), means over the seeds.
         difference: a - b, the mean over the seeds.
         half: half the width of its interval; None for one seed.
+        expected: what a claim says of a beside b.
         verdict: of `WORDS`.
+        hair: whether it is decided by a hair.
+        remark: what else is to be known of it, in words.
     """
 
     a: Sequence[RunResult]
@@ -42,7 +45,23 @@ class Line:
     values: tuple[float, float]
     difference: float
     half: float | None
+    expected: str
     verdict: str
+    hair: bool = False
+    remark: str = ""
+
+    @property
+    def chance(self) -> float | None:
+        """How often seeds alone would put the interval where it is, or further; None for one seed.
+
+        Two-sided, and of the edge that decides: zero, or what two may lie apart and be alike.
+        """
+        if self.half is None:
+            return None
+        apart = abs(self.difference)
+        if self.expected == ALIKE:
+            apart = abs(apart - MARGIN)
+        return surprise(apart, self.half, len(self.a))
 
 
 def judged(difference: float, half: float | None, expected: str) -> str:
@@ -96,7 +115,35 @@ def line(
     values = (over_seeds([x for x, _ in both])[0], over_seeds([y for _, y in both])[0])
     firsts, seconds = zip(*pairs, strict=True)
     verdict = judged(difference, half, expected)
-    return Line(firsts, seconds, where, name, values, difference, half, verdict)
+    return Line(firsts, seconds, where, name, values, difference, half, expected, verdict)
+
+
+def firm(lines: Iterable[Line]) -> float:
+    """Return up to which `chance` a comparison among many is decided by more than a hair.
+
+    One that is decided by itself may be so by chance where many are asked: up to here, one in
+    twenty of the decided is.
+
+    Args:
+        lines: all that are asked; those of one seed count for nothing.
+
+    Source:
+        Benjamini and Hochberg, "Controlling the False Discovery Rate" (JRSS B 1995).
+    """
+    known = sorted(one.chance for one in lines if one.chance is not None)
+    if not known:
+        return 0.0
+    from scipy.stats import false_discovery_control  # here, so that a command line is read without
+
+    among = false_discovery_control(known)
+    passing = [alone for alone, all_ in zip(known, among, strict=True) if all_ <= 1 - LEVEL]
+    return max(passing, default=0.0)
+
+
+def marked(one: Line, most: float) -> Line:
+    """Return a comparison with its `hair`, where chances up to `most` are firm."""
+    decided = one.verdict in (HOLDS, FAILS)
+    return replace(one, hair=decided and one.chance is not None and one.chance > most)
 
 
 def _pairs(a: Sequence[RunResult], b: Sequence[RunResult]) -> Iterable[tuple[RunResult, RunResult]]:
@@ -116,18 +163,6 @@ def seedless(result: RunResult) -> bool:
     return recipe.method == "init" and recipe.head == "none"
 
 
-def told(lines: Sequence[Line]) -> str:
-    """Return what the comparisons of a claim say, each where it was made.
-
-    Example:
-        >>> told([])
-        '**not run yet**'
-    """
-    found = {word: [at(one, lines) for one in lines if one.verdict == word] for word in WORDS}
-    words = [f"**{word}** on {'; on '.join(places)}" for word, places in found.items() if places]
-    return ". ".join(words) or f"**{ABSENT}**"
-
-
 def at(one: Line, lines: Sequence[Line]) -> str:
     """Return where a comparison was made, as briefly as tells it from the others.
 
@@ -138,19 +173,3 @@ def at(one: Line, lines: Sequence[Line]) -> str:
     brief = one.where.brief
     alone = all(other.where.brief != brief for other in lines if other.where != one.where)
     return brief if alone else str(one.where)
-
-
-def counted(lines: Sequence[Line]) -> str:
-    """Return of how many comparisons of different recipes each verdict is, each place for itself.
-
-    Example:
-        >>> counted([])
-        '**not run yet**'
-    """
-    words = []
-    for where in dict.fromkeys(one.where for one in lines):
-        some = [one for one in lines if one.where == where]
-        counts = Counter(one.verdict for one in some)
-        each = ", ".join(f"{word} in {counts[word]}" for word in WORDS if word in counts)
-        words.append(f"**{each}** of {len(some)} on {at(some[0], lines)}")
-    return "; ".join(words) or f"**{ABSENT}**"

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from dml_bench.again import again
 from dml_bench.atomic import atomic_write
-from dml_bench.ledger import answers, section
+from dml_bench.ledger import answers, section, summary
 from dml_bench.ledger.budgets import gathered
 from dml_bench.ledger.sentences import anchor
 from dml_bench.locks import only_writer
@@ -93,6 +93,7 @@ def html(found: Sequence[Section], ledger: Sequence[section.Section] = ()) -> st
         last=max((run.finished for run in runs), default=""),
         here=HERE,
         ledger=ledger,
+        folder=prose.FOLDER,
     )
 
 
@@ -107,7 +108,7 @@ def _environment() -> Environment:
     made.filters["inline"] = lambda drawing, at: Markup(figures.inline(drawing, at))  # noqa: S704
     made.filters["again"] = again
     made.filters["anchor"] = anchor
-    made.filters["sentence"] = prose.sentence
+    made.filters |= {"abstract": summary.abstract, "short": summary.short}
     made.filters["blocks"] = prose.blocks
     made.filters["versions"] = _versions
     made.filters["noted"] = lambda noted: defaultdict(str, noted)  # older records note less

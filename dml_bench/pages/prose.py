@@ -15,18 +15,10 @@ FOLDER = "records"
 """Where records lie, in links that become links to where the page shows them."""
 RECORD = re.compile(rf"{FOLDER}/([^/]+)/result\.json")
 RULES = ["backticks", "emphasis", "entity", "escape", "heading", "link", "list", "table"]
+QUESTION = "ledger-"
+"""What stands before the anchor of a question, on the page."""
 DEEPER = 2
 """Levels by which a heading of the ledger stands lower on the page."""
-
-
-def sentence(text: str) -> Markup:
-    """Return a sentence of the ledger for the page.
-
-    Example:
-        >>> str(sentence("**holds** [s0](records/glyphs-x/result.json) & [more](//a.example)"))
-        '<strong>holds</strong> <a href="#run-glyphs-x">s0</a> &amp; more'
-    """
-    return _rendered(_parser().parseInline(text), "")
 
 
 def blocks(lines: Sequence[str], title: str) -> Markup:
@@ -37,9 +29,10 @@ def blocks(lines: Sequence[str], title: str) -> Markup:
         title: of the section that they stand in.
 
     Example:
-        >>> print(blocks(["- <b>"], "Speed"), end="")
+        >>> lines = ["- **holds** [s0](records/glyphs-x/result.json) & [more](//a.example)"]
+        >>> print(blocks(lines, "Speed"), end="")
         <ul>
-        <li>&lt;b&gt;</li>
+        <li><strong>holds</strong> <a href="#run-glyphs-x">s0</a> &amp; more</li>
         </ul>
     """
     return _rendered(_parser().parse("\n".join(lines)), title)
@@ -76,14 +69,21 @@ def _rendered(tokens: Sequence[Token], title: str) -> Markup:
 
 
 def _at_home(words: Sequence[Token]) -> Iterator[Token]:
-    """Lead links to records to where the page shows them; of any other link keep the words."""
-    record = None
+    """Lead links to records and questions to where the page shows them; else keep the words."""
+    home = ""
     for token in words:
         if token.type == "link_open":
-            record = RECORD.fullmatch(unquote(str(token.attrGet("href"))))
-            token.attrs = {"href": f"#run-{record[1]}"} if record else {}
-        if record or not token.type.startswith("link_"):
+            home = _home(unquote(str(token.attrGet("href"))))
+            token.attrs = {"href": home}
+        if home or not token.type.startswith("link_"):
             yield token
+
+
+def _home(link: str) -> str:
+    """Return where on the page a link leads: to a run, to a question; empty for any other."""
+    if record := RECORD.fullmatch(link):
+        return f"#run-{record[1]}"
+    return f"#{QUESTION}{link[1:]}" if link.startswith("#") else ""
 
 
 def _cell(token: Token) -> dict[str, str | int | float]:
