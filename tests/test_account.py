@@ -633,6 +633,12 @@ def test_a_printed_order_is_held_against_ours_pair_by_pair():
         "**InvaSpread (Ours) before Exemplar on cifar10.** Printed: 83.6 against 74.5 ("
     )
     assert lines[2].startswith("- cifar10_jpeg, conv4")
+    longer = [*seeds([0.5, 0.51], **{**TENTH, "epochs": 5})]
+    longer += seeds([0.4, 0.41], method="exemplar", **{**TENTH, "epochs": 5})
+    title = "Which published order survives equal budgets"
+    _, lines = answer(title, [*ours, *exemplar, *longer])
+    assert sum(text.startswith("**") for text in lines) == 1  # one pair, at two budgets
+    assert sum(text.startswith("- ") for text in lines) == 2
 
 
 def test_of_each_method_the_best_variant_stands_in_an_order():

@@ -10,11 +10,11 @@ from dml_bench.ledger.budgets import Group
 from dml_bench.ledger.claims import Claim, Goal, Question
 from dml_bench.ledger.helps import helps
 from dml_bench.ledger.orders import Order
-from dml_bench.ledger.own import AIM, OWN_CLAIMS
+from dml_bench.ledger.own import AIM
 from dml_bench.ledger.questions import QUESTIONS
 from dml_bench.ledger.reckonings import Inflation
 from dml_bench.ledger.released import released
-from dml_bench.ledger.section import Asked, Section, Tell, bullets
+from dml_bench.ledger.section import Asked, Section, bullets
 from dml_bench.ledger.sentences import alone, inflated, interval, sentence
 from dml_bench.ledger.starts import Gain
 from dml_bench.ledger.verdicts import ABSENT, Line, firm, line
@@ -121,11 +121,13 @@ def _order(groups: Sequence[Group], lost: frozenset[str]) -> Section:
 
 
 def _pairs(found: Sequence[Order]) -> Iterator[Asked]:
-    for (first, second), some in groupby(found, key=lambda order: order[:2]):
+    """Yield a claim for each two printed numbers, with all budgets at which both methods ran."""
+    for first, second in dict.fromkeys(order[:2] for order in found):
         text = f"{first.label} before {second.label} on {first.dataset}"
         apart = first.value - second.value
         about = f"Printed: {cent(first.value)} against {cent(second.value)} ({first.source})."
-        yield Asked(text, [one for *_, one in some], sentence, signed(apart), about)
+        lines = [one for *pair, one in found if pair == [first, second]]
+        yield Asked(text, lines, sentence, signed(apart), about)
 
 
 def _epochs(groups: Sequence[Group], gains: Sequence[Gain], folder: str) -> Section:
@@ -167,8 +169,7 @@ def _added(found: Sequence[Inflation], gains: Sequence[Gain]) -> Iterator[str]:
 
 def _own(groups: Sequence[Group], gains: Sequence[Gain], folder: str) -> Section:
     found = own.own(groups, gains)
-    told: Tell = sentence
-    asked = [Asked(text, getattr(found, name), told) for name, text in OWN_CLAIMS.items()]
+    asked = [Asked(text, lines, sentence) for text, lines in found.claims.items()]
     tried = bullets(sentence(one, folder) for one in found.tried)
     checked = (
         "Checked: both have looked at as many pictures. Settings were tried on test images and"

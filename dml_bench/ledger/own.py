@@ -1,6 +1,6 @@
 """The project's own recipe beside the released one, at as many looks, and both beside a goal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dml_bench.defaults import DATASETS, TUNED, usual
@@ -38,16 +38,6 @@ AIM = Goal(
 )
 
 
-OWN_CLAIMS = {
-    "released": "Sprint does better than InvaSpread as released",
-    "alike": "Sprint does better than the released loss with its optimiser, rate, head and batch",
-    "risen": "Sprint ends above what it started from",
-    "stepped": "The released loss does better by Muon than by SGD, all else alike",
-    "slower": "By SGD, the released loss does better at Sprint's rate and batch than at its own",
-}
-"""A field of `Own` -> what is claimed there."""
-
-
 @dataclass(frozen=True)
 class Own:
     """The project's own recipe beside the released one, at as many looks at images.
@@ -71,6 +61,19 @@ class Own:
     slower: Sequence[Line]
     tried: Sequence[Line]
     aim: Sequence[Line]
+
+    @property
+    def claims(self) -> Mapping[str, Sequence[Line]]:
+        """A claim -> what was compared for it."""
+        other = "the released loss with its optimiser, rate, head and batch"
+        rate = "Sprint's rate and batch than at its own"
+        return {
+            "Sprint does better than InvaSpread as released": self.released,
+            f"Sprint does better than {other}": self.alike,
+            "Sprint ends above what it started from": self.risen,
+            "The released loss does better by Muon than by SGD, all else alike": self.stepped,
+            f"By SGD, the released loss does better at {rate}": self.slower,
+        }
 
 
 def own(groups: Sequence[Group], gains: Sequence[Gain]) -> Own:

@@ -140,7 +140,10 @@ SPEED = Question(
     " NCE, NPSoftmax and Exemplar look at one view of it, InvaSpread at two, as in the paper: at"
     " as many looks it has half as many epochs. InvaSpread has its released rate, the others the"
     " one of those run that served them best. One that ends below the untrained network has not"
-    " begun to learn in these epochs: how fast it learns later is not asked.",
+    " begun to learn in these epochs: how fast it learns later is not asked. Where InvaSpread stays"
+    " below what the paper states of two epochs: the loss is that of the released lines"
+    " (`tests/test_losses.py`), the vote that of its definition (`tests/test_probes.py`), and both"
+    " precisions end alike; the images are JPEG copies, and what that costs is not known.",
     "60 % weighted kNN on CIFAR-10 after 2 epochs of InvaSpread, 25 of NCE and 45 of Exemplar"
     " (Ye et al., CVPR 2019, section 4.1)",
     (
