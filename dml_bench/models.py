@@ -5,8 +5,9 @@ holds mean and std in buffers, so that nothing outside it has to know them.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -31,6 +32,7 @@ __all__ = [
     "build",
     "digest",
     "has_batch_norm",
+    "has_depthwise",
     "parameters",
     "preprocessing",
     "state_digest",
@@ -40,6 +42,7 @@ __all__ = [
 HEADS = ("linear", "none", "projection")
 BATCH_NORMS = ("train", "frozen", "local")
 TRAINED = ("all", "head")
+_Seen = TypeVar("_Seen")
 
 
 def build(
@@ -117,6 +120,7 @@ def _batch_norms(network: nn.Module) -> list[str]:
     return [name for name, part in network.named_modules() if isinstance(part, _BatchNorm)]
 
 
+@lru_cache
 def width(backbone: str, crop: int) -> int:
     """Return the length of a backbone's features.
 
@@ -124,9 +128,10 @@ def width(backbone: str, crop: int) -> int:
         >>> width("resnet18_cifar", 32)
         512
     """
-    return _looked_at(backbone, crop)[0]
+    return _looked_at(backbone, crop, lambda network: _width(network, backbone, crop))
 
 
+@lru_cache
 def has_batch_norm(backbone: str, crop: int) -> bool:
     """Return whether a backbone has batch norm.
 
@@ -134,25 +139,38 @@ def has_batch_norm(backbone: str, crop: int) -> bool:
         >>> has_batch_norm("conv4", 32), has_batch_norm("pixels", 32)
         (True, False)
     """
-    return _looked_at(backbone, crop)[1]
+    return _looked_at(backbone, crop, lambda network: bool(_batch_norms(network)))
 
 
 @lru_cache
-def _looked_at(backbone: str, crop: int) -> tuple[int, bool]:
-    """Return the length of a backbone's features, and whether it has batch norm."""
+def has_depthwise(backbone: str, crop: int) -> bool:
+    """Return whether a backbone has convolutions that look at each channel by itself.
 
-    def look() -> tuple[int, bool]:
-        network = find_builder(backbone)("none", crop)
-        return _width(network, backbone, crop), bool(_batch_norms(network))
+    Example:
+        >>> has_depthwise("torchvision/mobilenet_v3_small", 32), has_depthwise("conv4", 32)
+        (True, False)
+    """
+    return _looked_at(backbone, crop, lambda network: any(map(_is_depthwise, network.modules())))
+
+
+def _looked_at(backbone: str, crop: int, look: Callable[[nn.Module], _Seen]) -> _Seen:
+    """Return what is seen of a backbone that is built for nothing else: without its numbers."""
+
+    def seen() -> _Seen:
+        return look(find_builder(backbone)("none", crop))
 
     with torch.random.fork_rng(devices=[]):
         if is_plugin(backbone):  # whose file may read weights
-            return look()
+            return seen()
         try:
             with torch.device("meta"):  # shapes without numbers
-                return look()
+                return seen()
         except (BenchError, RuntimeError, TypeError, ValueError):  # a network that needs numbers
-            return look()
+            return seen()
+
+
+def _is_depthwise(part: nn.Module) -> bool:
+    return isinstance(part, nn.Conv2d) and part.groups == part.in_channels > 1
 
 
 def state_digest(model: Model, *, head: bool = False) -> str:

@@ -6,11 +6,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
 from threadpoolctl import threadpool_limits
+from torchvision.models.mobilenetv2 import InvertedResidual
 from torchvision.models.resnet import BasicBlock
 
 from dml_bench.atomic import atomic_write
@@ -23,7 +24,7 @@ ROUNDS = 5
 
 
 @cache
-def fast_at_bf16(device: str) -> bool:
+def fast_at_bf16(device: str, *, depthwise: bool = False) -> bool:
     """Return whether a training step is at least 1.2 times as fast in bfloat16 as in float32.
 
     A processor without instructions for it is not asked: it computes in float32 and rounds. One
@@ -33,10 +34,15 @@ def fast_at_bf16(device: str) -> bool:
 
     Args:
         device: "cpu" or "cuda".
+        depthwise: whether the network has convolutions that look at each channel by itself, as an
+            EfficientNet has: on a processor not all of them are fast in bfloat16.
     """
     if device != "cpu":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return able() and _kept(_memory(), gain) >= GAIN
+    if not able():
+        return False
+    kind = ", depthwise" if depthwise else ""
+    return _kept(_memory(), kind, partial(gain, depthwise=depthwise)) >= GAIN
 
 
 def _memory() -> Path:
@@ -48,9 +54,9 @@ def _memory() -> Path:
     return home / "dml_bench" / "bf16.json"
 
 
-def _kept(path: Path, measure: Callable[[], float]) -> float:
+def _kept(path: Path, kind: str, measure: Callable[[], float]) -> float:
     """Return what a file remembers of this processor and torch, measured if it does not."""
-    name = f"{processor()}, torch {torch.__version__}"
+    name = f"{processor()}, torch {torch.__version__}{kind}"
     known = {}
     with suppress(OSError, ValueError):
         known = json.loads(path.read_text(encoding="utf-8"))
@@ -64,17 +70,21 @@ def _kept(path: Path, measure: Callable[[], float]) -> float:
     return found
 
 
-def gain() -> float:
-    """Return how many times as fast a block of a ResNet18 is in bfloat16, the best of some of each.
+def gain(*, depthwise: bool = False) -> float:
+    """Return how many times as fast a block is in bfloat16, the best of some of each.
 
     On one thread and by the processor's clock, so that what else runs hardly matters.
+
+    Args:
+        depthwise: a block of a MobileNetV2 that halves the image, instead of one of a ResNet18.
 
     Example:
         >>> gain() > 0
         True
     """
     with torch.random.fork_rng(devices=[]):
-        layer = BasicBlock(128, 128).to(memory_format=torch.channels_last)
+        layer = InvertedResidual(128, 128, 2, 4) if depthwise else BasicBlock(128, 128)
+        layer = layer.to(memory_format=torch.channels_last)
         images = torch.rand(16, 128, 16, 16).contiguous(memory_format=torch.channels_last)
     seconds = {False: float("inf"), True: float("inf")}
     with threadpool_limits(1):

@@ -4,8 +4,9 @@ import json
 
 import pytest
 import torch
+from toys import toy
 
-from dml_bench import precision
+from dml_bench import precision, recipes
 
 
 @pytest.fixture
@@ -17,9 +18,10 @@ def memory(tmp_path, monkeypatch):
     precision.fast_at_bf16.cache_clear()
 
 
-def able(monkeypatch, gains):
+def able(monkeypatch, gains, depthwise=()):
+    kinds = {False: gains, True: list(depthwise)}
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    monkeypatch.setattr(precision, "gain", lambda: gains.pop(0))
+    monkeypatch.setattr(precision, "gain", lambda *, depthwise: kinds[depthwise].pop(0))
 
 
 @pytest.mark.parametrize(("gain", "pays"), [(2.5, True), (1.2, True), (1.1, False), (0.4, False)])
@@ -34,6 +36,36 @@ def test_a_busy_moment_later_changes_nothing(memory, monkeypatch):
     precision.fast_at_bf16.cache_clear()
     assert precision.fast_at_bf16("cpu")
     assert list(json.loads(memory.read_text()).values()) == [2.5]
+
+
+def test_a_network_with_depthwise_convolutions_is_asked_by_itself(memory, monkeypatch):
+    able(monkeypatch, [2.5], [0.6])
+    for _ in range(2):
+        assert precision.fast_at_bf16("cpu")
+        assert not precision.fast_at_bf16("cpu", depthwise=True)
+        precision.fast_at_bf16.cache_clear()
+    assert sorted(json.loads(memory.read_text()).values()) == [0.6, 2.5]
+
+
+@pytest.mark.parametrize(
+    ("backbone", "device", "gains", "found"),
+    [
+        ("resnet18_cifar", "cpu", (True, False), "bf16"),
+        ("conv4", "cpu", (False, True), "fp32"),
+        ("efficientnet_lite0", "cpu", (True, False), "fp32"),
+        ("efficientnet_lite0", "cpu", (True, True), "bf16"),
+        ("efficientnet_lite0", "cuda", (True, False), "bf16"),
+    ],
+)
+def test_the_usual_precision_follows_from_network_and_device(
+    backbone, device, gains, found, monkeypatch
+):
+    def fast(_, *, depthwise=False):
+        return gains[depthwise]
+
+    monkeypatch.setattr(recipes, "fast_at_bf16", fast)
+    said = {"dataset": "toy", "method": "random", "backbone": backbone, "precision": "auto"}
+    assert recipes.resolve(said, toy(), device=device).precision == found
 
 
 @pytest.mark.parametrize("torn", ["", "[]", '{"a": 1.0}', '{"', "\0"])
@@ -68,7 +100,7 @@ def test_a_processor_without_the_instructions_is_not_asked(memory, monkeypatch):
 
 def test_the_gain_leaves_threads_and_draws_as_they_were():
     threads, state = torch.get_num_threads(), torch.get_rng_state()
-    assert 0.01 < precision.gain() < 100
+    assert all(0.01 < precision.gain(depthwise=kind) < 100 for kind in (False, True))
     assert torch.get_num_threads() == threads
     assert torch.equal(torch.get_rng_state(), state)
 
