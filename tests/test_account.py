@@ -494,6 +494,10 @@ def test_gains_stand_beside_the_network_that_the_training_began_with():
     assert told[-1].startswith("**is refuted**")
     assert told[-1].endswith("; from 55.0")
     assert sum(text.startswith("| invaspread") for text in lines) == 2
+    names = "invaspread (batch_norm=frozen, head=projection)"
+    assert short[-1] == f"| {names} | {where} | +4.0 [+1.5, +6.5] | 3 |"
+    short, _ = answer("When does it help at all", [*start, *frozen, *worse])
+    assert short[-1] == "| none that is decided |  |  |  |"
 
 
 def test_two_precisions_of_one_start_are_told_apart():
@@ -664,15 +668,22 @@ SPRINT = {
     "schedule": "warmup:0.1",
     "optimiser": "muon",
     "lr": 0.005,
-    "own": {"temperature": 0.1, "views": 2},
+    "own": {"temperature": 0.1, "views": 2, "neighbour": False},
 }
+FOUR = {"temperature": 0.1, "views": 4, "neighbour": False}
 
 
 def test_the_own_recipe_is_held_against_the_released_one_at_as_many_looks():
     released = seeds([0.5, 0.51], epochs=2)
     mine = seeds([0.6, 0.61], epochs=2, **SPRINT)
-    four = seeds([0.7, 0.71], **{**SPRINT, "epochs": 1, "own": {"temperature": 0.1, "views": 4}})
-    longer = seeds([0.9, 0.91], **{**SPRINT, "epochs": 2, "own": {"temperature": 0.1, "views": 4}})
+    four = seeds(
+        [0.7, 0.71],
+        **{**SPRINT, "epochs": 1, "own": FOUR},
+    )
+    longer = seeds(
+        [0.9, 0.91],
+        **{**SPRINT, "epochs": 2, "own": FOUR},
+    )
     found = owned([*released, *mine, *four, *longer])
     assert [one.values[0] for one in found.released] == pytest.approx([0.605])
     assert [one.values[0] for one in found.tried] == pytest.approx([0.705])  # decides nothing
@@ -681,7 +692,7 @@ def test_the_own_recipe_is_held_against_the_released_one_at_as_many_looks():
 
 
 def test_the_own_recipe_is_held_against_the_released_loss_in_its_own_network_too():
-    kept = {**BIRDS, "batch_norm": "frozen", "head": "projection", "lr": 0.0001, "optimiser": "sgd"}
+    kept = {**BIRDS, "batch_norm": "frozen", "head": "projection", "lr": 0.0003, "optimiser": "sgd"}
     mine = seeds([0.6, 0.61], **{**SPRINT, **kept})
     known = {"options": {"neighbour": True}}
     released, same = seeds([0.4, 0.41], **known, **BIRDS), seeds([0.62, 0.63], **kept)
@@ -689,6 +700,17 @@ def test_the_own_recipe_is_held_against_the_released_loss_in_its_own_network_too
     found = owned([*mine, *released, *same, *faster])
     assert [one.verdict for one in found.released] == [HOLDS]
     assert [one.verdict for one in found.alike] == [FAILS]
+    near = {**SPRINT["own"], "neighbour": True}
+    nearer = seeds([0.7, 0.71], **{**SPRINT, **kept, "own": near})
+    same_near = seeds([0.6, 0.61], **known, **kept)
+    found = owned([*mine, *nearer, *released, *same, *same_near])
+    assert [one.values[0] for one in found.released] == pytest.approx([0.705, 0.605])
+    assert [one.values for one in found.alike] == [
+        pytest.approx((0.705, 0.605)),  # both with the neighbour
+        pytest.approx((0.605, 0.625)),  # both without
+    ]
+    letters = seeds([0.7, 0.71], **{**SPRINT, "own": near})  # from random weights: tried
+    assert [one.values[0] for one in owned([*seeds([0.5, 0.51]), *letters]).tried] == [0.705]
 
 
 def test_what_the_own_recipe_owes_to_its_optimiser_and_to_its_rate_is_asked_of_the_released_loss():
@@ -709,7 +731,11 @@ def test_the_aim_is_asked_of_all_images_in_two_looks():
     found = owned(seeds([0.61, 0.62], **said))
     assert [one.verdict for one in found.aim] == [OPEN]
     assert [one.verdict for one in owned(seeds([0.7, 0.71], **said)).aim] == [HOLDS]
-    tried = ({"optimiser": "sgd"}, {"lr": 0.03}, {"own": {"temperature": 0.1, "views": 4}})
+    tried = (
+        {"optimiser": "sgd"},
+        {"lr": 0.03},
+        {"own": FOUR},
+    )
     for other in ({"share": 0.1}, {"epochs": 2}, *tried):
         assert owned(seeds([0.9, 0.91], **{**said, **other})).aim == []
     short, lines = answer(

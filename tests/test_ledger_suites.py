@@ -82,10 +82,10 @@ def test_the_own_recipe_stands_in_the_rows_that_bear_its_name_alone():
     rows = [(label, recipe(row)) for label, row in zip(suite.labels, suite.runs, strict=True)]
     mine = [(label, result(made)) for label, made in rows if made.method == own.OWN]
     stands = {label for label, made in mine if own.as_it_stands(made)}
-    plain = "Sprint, batch norm frozen, head thrown away"
+    near = "Sprint, batch norm frozen, head thrown away, the neighbour"
     assert stands == {
         *("Sprint", "Sprint, the head thrown away", "letters: Sprint"),
-        *(f"birds: {plain}", f"cars: {plain}"),
+        *(f"birds: {near}", f"cars: {near}"),
         *("two fifths: Sprint, rate 0.005", "all of CIFAR-10, one epoch: Sprint"),
     }
 

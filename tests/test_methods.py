@@ -10,6 +10,7 @@ from dml_bench.errors import UnknownNameError
 from dml_bench.methods import METHODS
 from dml_bench.methods.base import Network, make, options
 from dml_bench.methods.invaspread import Method as InvaSpread
+from dml_bench.methods.sprint import Method as Sprint
 from dml_bench.methods.triplet_semihard import Method as Triplet
 from dml_bench.types import Batch
 
@@ -67,8 +68,9 @@ def test_invaspread_does_not_look_at_labels():
     assert torch.equal(labelled, InvaSpread(12).loss(vectors, batch()))
 
 
-def test_the_neighbour_stands_in_for_about_half_of_the_second_views():
-    method = InvaSpread(400, neighbour=True)
+@pytest.mark.parametrize("kind", [InvaSpread, Sprint])
+def test_the_neighbour_stands_in_for_about_half_of_the_second_views(kind):
+    method = kind(400, neighbour=True)
     features = 3.0 * drawn(1, 400, dim=8)[0]  # of any length
     method.begin_epoch(0, 0, Network(lambda head: features))
     second = method.partners()
@@ -80,8 +82,9 @@ def test_the_neighbour_stands_in_for_about_half_of_the_second_views():
     assert not np.array_equal(second, method.partners())
 
 
-def test_without_neighbours_no_feature_is_ever_computed():
-    method = InvaSpread(4)
+@pytest.mark.parametrize("kind", [InvaSpread, Sprint])
+def test_without_neighbours_no_feature_is_ever_computed(kind):
+    method = kind(4)
     method.begin_epoch(0, 0, Network(lambda head: pytest.fail("computed")))
     assert method.partners() is None
 

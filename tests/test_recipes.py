@@ -341,7 +341,7 @@ def test_a_method_has_defaults_for_drawn_weights_and_others_for_pretrained_ones(
     said = {"method": "sprint"}
     seen, unseen = (recipes.resolve(said, made()) for made in (toy_seen, toy))
     assert (seen.optimiser, seen.lr, seen.batch) == ("muon", 0.005, 64)
-    assert (unseen.optimiser, unseen.lr, unseen.batch) == ("sgd", 0.0001, 64)
+    assert (unseen.optimiser, unseen.lr, unseen.batch) == ("sgd", 0.0003, 64)
     drawn = recipes.resolve({**said, "weights": "none"}, toy())
     assert (drawn.optimiser, drawn.lr) == ("muon", 0.005)
     asked = {"method": "sprint", "lr": 0.1}
@@ -378,3 +378,15 @@ def test_settings_are_laid_over_a_suites_options_one_by_one():
         "lr": 2.0,
         "options": {"form": "paper", "temperature": 0.1},
     }
+
+
+def test_an_option_that_is_younger_than_the_records_is_no_other_recipe_where_it_is_not_asked():
+    said = {**SAID, "method": "sprint"}
+    now = recipes.resolve(said, toy())
+    values = now.as_dict()
+    assert values["options"].pop("neighbour") is False
+    old = Recipe.from_dict(values)
+    assert (old, old.key, old.decisive()) == (now, now.key, now.decisive())
+    asked = recipes.resolve({**said, "options": {"neighbour": True}}, toy())
+    assert asked.key != now.key
+    assert Recipe.from_dict(asked.as_dict()) == asked

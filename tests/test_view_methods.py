@@ -254,10 +254,10 @@ def test_sprint_is_the_spread_with_gradient_on_both_sides_over_all_pairs_of_view
     alone = InvaSpread(n_items=B, detach_keys="no")
     pairs = [(0, 1), (0, 2), (1, 2)]
     agree(
-        Sprint(views=3),
+        Sprint(B, views=3),
         lambda v: sum(alone.loss(v[list(pair)], batch()) for pair in pairs) / 3,
         views,
     )
-    assert Sprint(views=3).views == 3
+    assert Sprint(B, views=3).views == 3
     with pytest.raises(RecipeError, match="option views: expected 2 or more, found 1"):
-        Sprint(views=1)
+        Sprint(B, views=1)

@@ -1,14 +1,14 @@
 """When training helps at all: the ledger's section of starts and gains, in sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from dml_bench.ledger import budgeted, starts, summary
+from dml_bench.ledger import budgeted, naming, starts, summary
 from dml_bench.ledger.questions import START
 from dml_bench.ledger.section import Asked, Section
-from dml_bench.ledger.sentences import anchor, sentence
+from dml_bench.ledger.sentences import anchor, interval, sentence
 from dml_bench.ledger.starts import Gain
-from dml_bench.ledger.verdicts import Line
+from dml_bench.ledger.verdicts import HOLDS, Line, at
 from dml_bench.parts import cent, signed
 from dml_bench.published import published
 
@@ -55,10 +55,26 @@ def helps(found: Sequence[Gain], folder: str) -> Section:
     return Section(
         "When does it help at all",
         [Asked(text, released, sentence, printed, about)],
-        notes=summary.tally(kinds, "recipes (methods)"),
+        notes=[*summary.tally(kinds, "recipes (methods)"), "", *_above(found)],
         after=[*budgeted.gains(found, folder), *checked],
         gains=[one for one in lines if id(one) not in claimed],
     )
+
+
+def _above(found: Sequence[Gain]) -> Iterator[str]:
+    """Yield a table of the recipes that end above the features that they had without training."""
+    yield "| above the frozen ImageNet features | where | by | seeds |"
+    yield "| :-- | :-- | --: | --: |"
+    kept = [one for one in found if one.start.a[0].recipe.weights != "none"]
+    over = [one.features or one.start for one in kept if one.features or _bare(one)]
+    recipes = [one.a[0].recipe for one in over]
+    best = sorted((one for one in over if one.verdict == HOLDS), key=lambda one: -one.difference)
+    for one in best:
+        name = naming.known(one.a[0].recipe, recipes)
+        apart = interval(one.difference, one.half)
+        yield f"| {name} | {at(one, best)} | {apart} | {len(one.a)} |"
+    if not best:
+        yield "| none that is decided |  |  |  |"
 
 
 def _risen() -> tuple[str, str]:

@@ -24,7 +24,7 @@ SAID = frozenset({"batch_norm", "trained", "head"})
 VARIANTS: Mapping[str, Sequence[str]] = {
     "nce": ("constant",),
     "deepcluster": ("clusters",),
-    "sprint": ("temperature", "views"),
+    "sprint": ("temperature", "views", "neighbour"),
 }
 """Options that make another method of it, said beside methods with other options."""
 

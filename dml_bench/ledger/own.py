@@ -14,7 +14,7 @@ from dml_bench.ledger.budgets import (
     primary,
     views,
 )
-from dml_bench.ledger.claims import MORE, PLAIN, Goal
+from dml_bench.ledger.claims import LOSS, MORE, PLAIN, Goal
 from dml_bench.ledger.orders import STANDS_FOR
 from dml_bench.ledger.reckonings import of_result
 from dml_bench.ledger.released import SHAPE, meets, released
@@ -85,22 +85,31 @@ def own(groups: Sequence[Group], gains: Sequence[Gain]) -> Own:
     """
     mine = [g for g in groups if g[0].recipe.method == OWN]
     whole = [g for g in groups if released(g[0])]
-    same = [g for g in groups if meets(g[0].recipe, {**PLAIN, **SHAPE})]
+    same = [g for g in groups if meets(g[0].recipe, {**LOSS, **SHAPE})]
     stands = [g for g in mine if as_it_stands(g[0])]
     tried = [g for g in mine if not as_it_stands(g[0])]
-    muon, sgd = ([g for g in same if g[0].recipe.optimiser == name] for name in ("muon", "sgd"))
+    plain = [g for g in same if meets(g[0].recipe, PLAIN)]
+    muon, sgd = ([g for g in plain if g[0].recipe.optimiser == name] for name in ("muon", "sgd"))
     tuned = {(g[0].recipe.lr, g[0].recipe.batch) for g in stands if g[0].recipe.weights == "none"}
     slower = [g for g in sgd if (g[0].recipe.lr, g[0].recipe.batch) in tuned]
     slower = [g for g in slower if g[0].recipe.weights == "none"]
     return Own(
         released=_beside(stands, whole, LOOKS),
-        alike=_beside(stands, same, STEPS),
+        alike=[one for near in (True, False) for one in _alike(stands, same, near)],
         risen=[gain.start for gain in gains if as_own(gain.start.a[0])],
         stepped=_beside(muon, sgd, EVERY - OPTIMISER),
         slower=_beside(slower, whole, EVERY - {"lr", "batch"}),
         tried=_beside(tried, whole, LOOKS),
         aim=reached(stands, AIM),
     )
+
+
+def _alike(mine: Sequence[Group], others: Sequence[Group], near: bool) -> list[Line]:
+    """Return recipes beside the released loss, both with the neighbour or both without."""
+    mine, others = (
+        [g for g in some if g[0].recipe.options["neighbour"] is near] for some in (mine, others)
+    )
+    return _beside(mine, others, STEPS)
 
 
 def as_own(result: RunResult) -> bool:
@@ -129,6 +138,8 @@ def as_it_stands(result: RunResult) -> bool:
     unsaid = usual(OWN, protocol, DATASETS.get(place(result)[0], {}), said)
     tuned = {name: unsaid[name] for name in (*TUNED, "schedule", "batch")}
     wanted = options(METHODS[OWN].Method, {})
+    if recipe.weights != "none":  # said beside it, as the head and batch norm are
+        wanted["neighbour"] = recipe.options["neighbour"]
     return dict(recipe.options) == wanted and meets(recipe, {**tuned, **SHAPE})
 
 

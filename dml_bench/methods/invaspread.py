@@ -7,17 +7,15 @@ Differs from the source: the loss in what `losses.invariance_spread` says. The n
 whatever network the recipe names; the last epoch is the result, not the best on the test set.
 """
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from dml_bench import draws, losses
-from dml_bench.methods.base import BaseMethod, Network, buffer, choice, positive
-from dml_bench.neighbours import rank
-from dml_bench.types import Batch, Embeddings, Ints
+from dml_bench import losses
+from dml_bench.methods.base import choice, positive
+from dml_bench.methods.neighbourly import Neighbourly
+from dml_bench.types import Batch
 
 
-class Method(BaseMethod):
+class Method(Neighbourly):
     """Compare the images of a batch with each other.
 
     Args:
@@ -30,8 +28,6 @@ class Method(BaseMethod):
         detach_keys: "form" (as the form has it), "yes" or "no".
     """
 
-    second: Tensor  # (N,) int64, the row whose picture is the second view
-
     def __init__(
         self,
         n_items: int,
@@ -42,15 +38,14 @@ class Method(BaseMethod):
         neighbour: bool = False,
         detach_keys: str = "form",
     ) -> None:
-        super().__init__()
+        super().__init__(n_items, neighbour)
         positive(temperature=temperature, negative_weight=negative_weight)
         choice("form", form, losses.FORMS)
         choice("negatives", negatives, losses.NEGATIVES)
         choice("detach_keys", detach_keys, ("form", "yes", "no"))
-        self.temperature, self.form, self.neighbour = temperature, form, neighbour
+        self.temperature, self.form = temperature, form
         self.negative_weight, self.negatives = negative_weight, negatives
         self.detach_keys = None if detach_keys == "form" else detach_keys == "yes"
-        self.register_buffer("second", torch.arange(n_items))
 
     def loss(self, vectors: Tensor, batch: Batch) -> Tensor:
         """Return the invariance and spread of the batch's two views."""
@@ -63,18 +58,3 @@ class Method(BaseMethod):
             negatives=self.negatives,
             detach_keys=self.detach_keys,
         )
-
-    def begin_epoch(self, epoch: int, seed: int, network: Network) -> None:
-        """Toss for each image whether its nearest neighbour stands in for its second view."""
-        if not self.neighbour:
-            return
-        found = network.features().cpu().numpy()
-        known = Embeddings(found, np.zeros(len(found), np.int64))
-        nearest = torch.from_numpy(rank(known, known, 1).ids[:, 0].astype(np.int64))
-        stands_in = torch.from_numpy(draws.table(seed, epoch, "neighbour", nearest.shape) < 0.5)
-        itself = torch.arange(len(nearest))
-        self.second.copy_(torch.where(stands_in, nearest, itself))
-
-    def partners(self) -> Ints | None:
-        """Return (N,) the rows of the second views."""
-        return buffer(self.second) if self.neighbour else None

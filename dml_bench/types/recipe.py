@@ -26,6 +26,8 @@ LATER: Mapping[str, Any] = {
 
 Where a recipe says just that, the field stays out of the key: old records keep their names.
 """
+LATER_OPTIONS: Mapping[str, Mapping[str, Any]] = {"sprint": {"neighbour": False}}
+"""Options of methods, likewise."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,10 @@ class Recipe:
         """
         values = self.as_dict()
         values["weights"] = "" if self.weights_digest else self.weights
+        later = LATER_OPTIONS.get(self.method, {})
+        values["options"] = {
+            k: v for k, v in values["options"].items() if k not in later or v != later[k]
+        }
         return values | {name: short(values[name]) for name in ("backbone", "method")}
 
     @cached_property
@@ -153,6 +159,8 @@ class Recipe:
         kept: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in {**LATER, **values}.items()
         }
+        later = LATER_OPTIONS.get(kept["method"], {})
+        kept["options"] = {**later, **kept.get("options", {})}
         return cls(**kept)
 
 
