@@ -101,13 +101,13 @@ def _fill(values: dict[str, Any], dataset: Dataset, device: str) -> None:
     values["weights_digest"] = "" if own else models.digest(file)
     values["augmentation"] = "+".join(augment.parts(values["augmentation"])) or "none"
     if values["precision"] == "auto":
-        fast = _fast_at_bf16(values["backbone"], values["crop"], device)
+        fast = _bf16_pays(values["backbone"], values["crop"], device)
         values["precision"] = "bf16" if fast else "fp32"
     if values["head"] == "none":
         values["dim"] = models.width(values["backbone"], values["crop"])
 
 
-def _fast_at_bf16(backbone: str, crop: int, device: str) -> bool:
+def _bf16_pays(backbone: str, crop: int, device: str) -> bool:
     """Return whether bfloat16 pays; a network is built to look at only where it may."""
     if not fast_at_bf16(device):
         return False

@@ -14,7 +14,7 @@ from dml_bench.ledger.budgets import gathered
 from dml_bench.ledger.section import Section, sure
 from dml_bench.ledger.sentences import anchor
 from dml_bench.ledger.summary import abstract, short
-from dml_bench.ledger.verdicts import FAILS, HOLDS
+from dml_bench.ledger.verdicts import FAILS, HOLDS, Line
 from dml_bench.results import read_records
 from dml_bench.types import RunResult
 
@@ -22,7 +22,14 @@ NAME = "LEDGER.md"
 HEAD = """# The ledger
 
 Written by `dml-bench ledger` from the records under `results/{folder}`; no verdict and no number of
-ours is typed. Metrics in per cent, of the last epoch. A difference is a mean over the seeds that
+ours is typed. {rules}
+
+No short run stands in a column with a published long one. Where printed numbers stand beside a
+claim they say what the paper says of it, of its dataset at its budget. What a published number is
+missed by is given where dataset and epochs are the same; a goal that is put to a recipe is another
+thing.
+"""
+RULES = """Metrics in per cent, of the last epoch. A difference is a mean over the seeds that
 both sides have, with its 95 % interval by Student's t: it says what other seeds would give on these
 test images, not what other images would. A claim **holds** if the interval lies wholly on its side,
 **is refuted** if it lies on the other (what "helps" then harms); else it is **not decided** by
@@ -32,18 +39,12 @@ they do is refuted if it lies beyond; else it is said how far apart they may be.
 Of {claims} comparisons of a claim that have an interval {decided} are decided, each by itself. Of
 so many, some are by chance: **by a hair** marks those that are not among the {firm} that stay
 decided where one in twenty of the decided may be wrong (Benjamini and Hochberg). They are best
-asked again with other seeds. {gains} more comparisons stand in the tables of what training gains.
+asked again with other seeds. {gains} more stand in the tables of what training gains, unmarked.
 
 "As released" is the authors' loss at their rate, batch and dimension, in our recipe for a dataset;
 on birds their code also takes the nearest neighbour for every other second view, and there the word
 says so, too. On letters the augmentation is ours, and the schedules are those of the tables. In
-tables ± is the interval over seeds; [low, high] is one run's, over its test classes.
-
-No short run stands in a column with a published long one. Where printed numbers stand beside a
-claim they say what the paper says of it, of its dataset at its budget. What a published number is
-missed by is given where dataset and epochs are the same; a goal that is put to a recipe is another
-thing.
-"""
+tables ± is the interval over seeds; [low, high] is one run's, over its test classes."""
 
 
 def write(folder: Path) -> Path:
@@ -69,7 +70,13 @@ def text(records: Sequence[RunResult], folder: str) -> str:
     """
     groups = gathered(records)
     sections = answers(groups, folder)
-    lines = [_head(sections, folder), "## In short", "", *abstract(sections), ""]
+    lines = [
+        HEAD.format(folder=folder, rules=rules(sections)),
+        "## In short",
+        "",
+        *abstract(sections),
+        "",
+    ]
     for section in sections:
         lines += [f"### [{section.title}](#{anchor(section.title)})", "", *short(section), ""]
     for section in sections:
@@ -80,10 +87,20 @@ def text(records: Sequence[RunResult], folder: str) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _head(sections: Sequence[Section], folder: str) -> str:
+def rules(sections: Sequence[Section]) -> str:
+    """Return by which rules the ledger decides, and how much it decides, in Markdown.
+
+    Args:
+        sections: of a ledger.
+    """
     claims = [one for section in sections for one in section.compared]
-    gains = [one for section in sections for one in section.gains]
+    known = {_runs(one) for one in claims}
+    gains = [one for section in sections for one in section.gains if _runs(one) not in known]
     decided = [one for one in claims if one.verdict in (HOLDS, FAILS)]
     firm = [one for one in decided if not one.hair]
     counts = {"claims": sure(claims), "decided": len(decided), "firm": len(firm)}
-    return HEAD.format(folder=folder, gains=sure(gains), **counts)
+    return RULES.format(gains=sure(gains), **counts)
+
+
+def _runs(one: Line) -> tuple[str, ...]:
+    return tuple(result.recipe.key for result in (*one.a, *one.b))

@@ -1,6 +1,7 @@
 """The questions of the ledger, and what was compared for each: its sections."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from statistics import median
@@ -15,9 +16,9 @@ from dml_bench.ledger.questions import QUESTIONS
 from dml_bench.ledger.reckonings import Inflation
 from dml_bench.ledger.released import released
 from dml_bench.ledger.section import Asked, Section, bullets
-from dml_bench.ledger.sentences import alone, inflated, interval, sentence
+from dml_bench.ledger.sentences import alone, inflated, interval, sentence, undecided
 from dml_bench.ledger.starts import Gain
-from dml_bench.ledger.verdicts import ABSENT, Line, firm, line
+from dml_bench.ledger.verdicts import ABSENT, FAILS, HOLDS, Line, firm, line
 from dml_bench.parts import cent, signed
 from dml_bench.suites import load
 
@@ -42,7 +43,7 @@ def answers(groups: Sequence[Group], folder: str) -> list[Section]:
     return [section.marked(most) for section in sections]
 
 
-def _question(question: Question, groups: Sequence[Group], lost: frozenset[str]) -> Section:
+def _question(question: Question, groups: Sequence[Group], lost: Mapping[str, bool]) -> Section:
     asked = [_asked(claim, groups, lost) for claim in question.claims]
     mine = [group for group in groups if released(group[0])]
     asked += [_goal(goal, own.reached(mine, goal)) for goal in question.goals]
@@ -50,23 +51,37 @@ def _question(question: Question, groups: Sequence[Group], lost: frozenset[str])
     return Section(question.title, asked, after=[*said, f"Checked: {question.checked}"])
 
 
-def _asked(claim: Claim, groups: Sequence[Group], lost: frozenset[str]) -> Asked:
+def _asked(claim: Claim, groups: Sequence[Group], lost: Mapping[str, bool]) -> Asked:
     found = reckonings.of_claim(claim, groups)
+    others = [_other(one, claim) for one in found]
+    but = ""
+    if any({one.verdict, other.verdict} == {HOLDS, FAILS} for one, other in _both(found, others)):
+        but = f"{claim.beside} says otherwise"
     if claim.across:
-        found = [_remarked(one, claim.beside, lost) for one in found]
+        found = [_remarked(*both, lost) for both in zip(found, others, strict=True)]
     tell = sentence if claim.by == "result" else _caught_up
-    return Asked(claim.text, found, tell, *_printed(claim))
+    return Asked(claim.text, found, tell, *_printed(claim), but=but)
 
 
-def _remarked(one: Line, metric: str, lost: frozenset[str]) -> Line:
+def _other(one: Line, claim: Claim) -> Line | None:
+    """Return a comparison by the metric that a claim is asked beside its own; None without."""
+    if not claim.beside:
+        return None
+    return line(one.a, one.b, reckonings.named(claim.beside), claim.expected, where=one.where)
+
+
+def _both(found: Sequence[Line], others: Sequence[Line | None]) -> Iterator[tuple[Line, Line]]:
+    return ((one, other) for one, other in zip(found, others, strict=True) if other)
+
+
+def _remarked(one: Line, other: Line | None, lost: Mapping[str, bool]) -> Line:
     """Return a comparison of two methods with what else is to be known of it."""
-    told = []
-    if metric and (other := line(one.a, one.b, reckonings.named(metric), where=one.where)):
-        told.append(f"by {metric} {interval(other.difference, other.half)}")
-    below = [side[0].recipe.method for side in (one.a, one.b) if side[0].recipe.key in lost]
+    told = [f"by {other.name} {interval(other.difference, other.half)}"] if other else []
+    below = [side[0].recipe for side in (one.a, one.b) if side[0].recipe.key in lost]
     if below:
-        who = "both end" if len(below) == 2 else f"{below[0]} ends"
-        told.append(f"{who} below what training began with")
+        sure = all(lost[recipe.key] for recipe in below)
+        who = "both end" if len(below) == 2 else f"{below[0].method} ends"
+        told.append(f"{who} below what training began with{'' if sure else ', in the mean'}")
     return replace(one, remark="; ".join(told))
 
 
@@ -99,9 +114,9 @@ def _printed(claim: Claim) -> tuple[str, str]:
     return signed(values[0] - values[1]), f"Printed: {metric} {both} ({sources}; {where})."
 
 
-def _order(groups: Sequence[Group], lost: frozenset[str]) -> Section:
+def _order(groups: Sequence[Group], lost: Mapping[str, bool]) -> Section:
     found = [
-        (first, second, _remarked(one, "", lost)) for first, second, one in orders.orders(groups)
+        (first, second, _remarked(one, None, lost)) for first, second, one in orders.orders(groups)
     ]
     about = (
         "Checked: both methods of a pair have dataset, network, images, epochs, batch and"
@@ -114,7 +129,7 @@ def _order(groups: Sequence[Group], lost: frozenset[str]) -> Section:
     return Section(
         "Which published order survives equal budgets",
         list(_pairs(found)),
-        notes=summary.tally([("the paper's order", [one for *_, one in found])], "pairs"),
+        notes=summary.tally([("the paper's order", [one for *_, one in found])]),
         after=[about],
         listed=False,
     )
@@ -122,12 +137,13 @@ def _order(groups: Sequence[Group], lost: frozenset[str]) -> Section:
 
 def _pairs(found: Sequence[Order]) -> Iterator[Asked]:
     """Yield a claim for each two printed numbers, with all budgets at which both methods ran."""
-    for first, second in dict.fromkeys(order[:2] for order in found):
+    lines = defaultdict(list)
+    for first, second, one in found:
+        lines[first, second].append(one)
+    for (first, second), some in lines.items():
         text = f"{first.label} before {second.label} on {first.dataset}"
-        apart = first.value - second.value
         about = f"Printed: {cent(first.value)} against {cent(second.value)} ({first.source})."
-        lines = [one for *pair, one in found if pair == [first, second]]
-        yield Asked(text, lines, sentence, signed(apart), about)
+        yield Asked(text, some, sentence, signed(first.value - second.value), about)
 
 
 def _epochs(groups: Sequence[Group], gains: Sequence[Gain], folder: str) -> Section:
@@ -137,8 +153,7 @@ def _epochs(groups: Sequence[Group], gains: Sequence[Gain], folder: str) -> Sect
     lines = [inflated(one, n, folder) for one, n in zip(found, names, strict=True)]
     about = (
         "Checked: the best epoch is never below the last, and has the more to gain from the more"
-        " epochs it is chosen among. Where training ends below its start, the best epoch is the one"
-        " that has trained least."
+        " epochs it is chosen among."
     )
     return Section(
         "What choosing the best test epoch adds",
@@ -149,7 +164,8 @@ def _epochs(groups: Sequence[Group], gains: Sequence[Gain], folder: str) -> Sect
 
 def _added(found: Sequence[Inflation], gains: Sequence[Gain]) -> Iterator[str]:
     """Yield a table of what the best epoch adds: as many epochs, and as training went, together."""
-    yield "| epochs | training ends | recipes | the best epoch adds, median | from | to |"
+    heads = ("epochs", "training ends, in the mean", "recipes", "the best epoch adds, median")
+    yield f"| {' | '.join(heads)} | from | to |"
     yield "| --: | :-- | --: | --: | --: | --: |"
     ended = {gain.start.a[0].recipe.key: gain.start.difference for gain in gains}
 
@@ -170,11 +186,11 @@ def _added(found: Sequence[Inflation], gains: Sequence[Gain]) -> Iterator[str]:
 def _own(groups: Sequence[Group], gains: Sequence[Gain], folder: str) -> Section:
     found = own.own(groups, gains)
     asked = [Asked(text, lines, sentence) for text, lines in found.claims.items()]
-    tried = bullets(sentence(one, folder) for one in found.tried)
+    tried = bullets(undecided(one, folder) for one in found.tried)
     checked = (
         "Checked: both have looked at as many pictures. Settings were tried on test images and"
-        " chosen by what came out: on CIFAR-10 after trainings on parts of it, the rate on birds,"
-        " the schedule on letters. Cars alone are a test that had no say in them."
+        " chosen by what came out: on CIFAR-10 after trainings on parts of it, the rate on birds by"
+        " the first seed, the schedule on letters. What is asked of cars had no say in them."
     )
     return Section(
         "The project's own recipe beside the released one",

@@ -104,10 +104,15 @@ def _gains(found: Sequence[Gain], folder: str) -> list[str]:
 def became(one: Line) -> str:
     """Return how alignment and uniformity changed, in words; empty where neither is known."""
     told = [(name, _to(one, name)) for name in DISTANCES]
-    return ", ".join(f"{name} {change}" for name, change in told if change)
+    return ", ".join(f"{name} {change}" for name, change in told if " to " in change)
 
 
 def _to(one: Line, name: str) -> str:
-    """Return a distance before and after, where both are known."""
-    before, after = distance(one.b, name), distance(one.a, name)
-    return f"{before} to {after}" if before and after else after
+    """Return a distance before and after, of the seeds that know both; else what it came to."""
+    pairs = [both for both in zip(one.b, one.a, strict=True) if all(name in r.spread for r in both)]
+    if not pairs:
+        after = distance(one.a, name)
+        return after and f"after {after}"
+    began, ended = (fmean(both[n].spread[name] for both in pairs) for n in (0, 1))
+    some = f" ({len(pairs)} of {len(one.a)})" if len(pairs) < len(one.a) else ""
+    return f"{began:.3f} to {ended:.3f}{some}"

@@ -37,6 +37,10 @@ def helps(found: Sequence[Gain], folder: str) -> Section:
     strengths = starts.by_strength(found)
     printed, about = _risen()
     released = [replace(one, remark=_course(one)) for one in strengths]
+
+    def tell(one: Line, folder: str) -> str:
+        return sentence(replace(one, remark=budgeted.became(one)), folder)
+
     checked = (
         "Alignment is the mean squared distance between test images of a class, uniformity how far"
         " from even all lie on the sphere: both are smaller where vectors lie better (Wang and"
@@ -49,15 +53,14 @@ def helps(found: Sequence[Gain], folder: str) -> Section:
         f" and fewer steps do stands under [{START.title}](#{anchor(START.title)}), and labels rise"
         " from the same start where a row says so.",
     )
-    claimed = {id(one) for one in strengths}
     lines = [one for g in found for one in (g.start, g.features) if one]
     text = "InvaSpread as released ends above what it started from"
     return Section(
         "When does it help at all",
-        [Asked(text, released, sentence, printed, about)],
-        notes=[*summary.tally(kinds, "recipes (methods)"), "", *_above(found)],
+        [Asked(text, released, tell, printed, about)],
+        notes=[*summary.tally(kinds, methods=True), "", *_above(found)],
         after=[*budgeted.gains(found, folder), *checked],
-        gains=[one for one in lines if id(one) not in claimed],
+        gains=lines,
     )
 
 

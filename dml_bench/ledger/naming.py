@@ -2,14 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from dml_bench.atomic import to_json
-from dml_bench.defaults import COMMON
+from dml_bench.defaults import COMMON, DATASETS, TUNED, usual
 from dml_bench.ledger.budgets import EVERY, UNTRAINED, kept, views
 from dml_bench.ledger.claims import PLAIN
+from dml_bench.ledger.released import NEIGHBOURLY
 from dml_bench.types import Recipe
 
+OWN = "sprint"
+"""The project's own method."""
 SETTING = frozenset(
     {
         *("dataset", "method", "backbone", "backbone_digest", "weights", "weights_digest"),
@@ -17,7 +21,7 @@ SETTING = frozenset(
     }
 )
 """Fields that a heading says, or that follow from others."""
-OWN = frozenset({"momentum", "weight_decay", "per_class", "dim", "order", "fit", "resize"})
+EACH = frozenset({"momentum", "weight_decay", "per_class", "dim", "order", "fit", "resize"})
 """Fields that two methods may have of their own, and that no sentence says."""
 SAID = frozenset({"batch_norm", "trained", "head"})
 """Fields that a name says wherever they are not the usual, even if all of a method share it."""
@@ -37,7 +41,7 @@ def pair(a: Recipe, b: Recipe) -> tuple[str, str]:
         b: the other.
     """
     across = a.method != b.method
-    left = SETTING - {"epochs", "precision", "share"} | (OWN if across else frozenset())
+    left = SETTING - {"epochs", "precision", "share"} | (EACH if across else frozenset())
     names = [name for name in sorted(EVERY - left) if getattr(a, name) != getattr(b, name)]
     found = []
     for recipe in (a, b):
@@ -77,7 +81,7 @@ def labels(recipes: Sequence[Recipe]) -> list[str]:
         told = {
             name: value
             for name, value in _values(recipe).items()
-            if value != _unsaid(recipe.method, name, [other.get(name) for other in same])
+            if value != _unsaid(recipe, name, [other.get(name) for other in same])
         }
         words = [f"{name}={_plain(value)}" for name, value in told.items()]
         found.append(_with(recipe.method, words))
@@ -101,22 +105,41 @@ def _values(recipe: Recipe) -> dict[str, Any]:
     return {**dict(sorted(recipe.options.items())), **about}
 
 
-def _unsaid(method: str, name: str, values: Sequence[Any]) -> Any:
+def _unsaid(recipe: Recipe, name: str, values: Sequence[Any]) -> Any:
     """Return what a name leaves out: what anybody has who says nothing, else what most have.
 
     Args:
-        method: whose rows they are.
+        recipe: one of the rows.
         name: of a field or an option.
         values: of the rows; of two as frequent the first as text.
     """
-    released = PLAIN if PLAIN["method"] == method else {}
-    plain = {**COMMON, **released}.get(name if name in COMMON else f"options.{name}")
+    plain = _plainly(recipe).get(name)
     if plain in values or name in SAID:
         return plain
     counts = Counter(to_json(value) for value in values)
     most = max(counts.values())
     first = min(text for text, n in counts.items() if n == most)
     return next(value for value in values if to_json(value) == first)
+
+
+def _plainly(recipe: Recipe) -> Mapping[str, Any]:
+    """Return what goes without saying in a row: of the released recipe, and of the own one."""
+    if recipe.method == PLAIN["method"]:
+        options = {name.removeprefix("options."): value for name, value in PLAIN.items()}
+        neighbour = PurePath(recipe.dataset).name in NEIGHBOURLY
+        return {**COMMON, **options, "neighbour": neighbour}
+    return {**COMMON, **own_unsaid(recipe)} if recipe.method == OWN else COMMON
+
+
+def own_unsaid(recipe: Recipe) -> Mapping[str, Any]:
+    """Return the fields that the project's own method brings, where its weights come from there.
+
+    Args:
+        recipe: of any run of it; no protocol has a say in these.
+    """
+    said = {"weights": recipe.weights, "backbone": recipe.backbone}
+    unsaid = usual(OWN, "unseen", DATASETS.get(PurePath(recipe.dataset).name, {}), said)
+    return {name: unsaid[name] for name in (*TUNED, "schedule", "batch")}
 
 
 def _plain(value: Any) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dml_bench.defaults import DATASETS, TUNED, usual
 from dml_bench.ledger import verdicts
 from dml_bench.ledger.budgets import (
     BUDGET,
@@ -12,9 +11,11 @@ from dml_bench.ledger.budgets import (
     alike,
     budget,
     primary,
+    setting,
     views,
 )
 from dml_bench.ledger.claims import LOSS, MORE, PLAIN, Goal
+from dml_bench.ledger.naming import OWN, own_unsaid
 from dml_bench.ledger.orders import STANDS_FOR
 from dml_bench.ledger.reckonings import of_result
 from dml_bench.ledger.released import SHAPE, meets, released
@@ -26,7 +27,6 @@ from dml_bench.rows import place
 from dml_bench.statistics import over_seeds
 from dml_bench.types import Recipe, RunResult
 
-OWN = "sprint"
 LOOKS = BUDGET - {"epochs", "batch", "head", "batch_norm", "dim"}
 STEPS = BUDGET - {"epochs"} | {"lr", "optimiser"}
 OPTIMISER = frozenset({"optimiser", "momentum", "weight_decay"})
@@ -133,14 +133,10 @@ def as_it_stands(result: RunResult) -> bool:
     What differs was tried on the way to it.
     """
     recipe = result.recipe
-    protocol = "seen" if primary(result) == "knn@200" else "unseen"
-    said = {"weights": recipe.weights, "backbone": recipe.backbone}
-    unsaid = usual(OWN, protocol, DATASETS.get(place(result)[0], {}), said)
-    tuned = {name: unsaid[name] for name in (*TUNED, "schedule", "batch")}
     wanted = options(METHODS[OWN].Method, {})
     if recipe.weights != "none":  # said beside it, as the head and batch norm are
         wanted["neighbour"] = recipe.options["neighbour"]
-    return dict(recipe.options) == wanted and meets(recipe, {**tuned, **SHAPE})
+    return dict(recipe.options) == wanted and meets(recipe, {**own_unsaid(recipe), **SHAPE})
 
 
 def _beside(mine: Sequence[Group], others: Sequence[Group], same: frozenset[str]) -> list[Line]:
@@ -148,7 +144,7 @@ def _beside(mine: Sequence[Group], others: Sequence[Group], same: frozenset[str]
     for a in mine:
         for b in others:
             if _looks(a[0].recipe) == _looks(b[0].recipe) and alike(a[0], b[0], same):
-                found.append(line(a, b, (primary(a[0]), of_result), where=budget(b[0])))
+                found.append(line(a, b, (primary(a[0]), of_result), where=setting(a[0])))
     known = [one for one in found if one]
     return sorted(known, key=lambda one: (str(one.where), -one.difference))
 

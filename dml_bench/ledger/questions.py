@@ -37,7 +37,7 @@ def _faster(other: Side, name: str) -> Claim:
 
 
 def _beside(method: str, name: str, printed: tuple[str, str, str] | None = None) -> Claim:
-    text = f"InvaSpread does better than {name} with labels"
+    text = f"By Recall@1 InvaSpread does better than {name} with labels"
     first, second = {**LOSS, "trained": "all"}, {"method": method, "trained": "all"}
     return Claim(text, first, second, printed=printed, across=True, unseen=True, beside="map@r")
 
@@ -65,8 +65,8 @@ AUGMENTATIONS = Question(
     "each part is drawn and applied by itself, against torchvision and by drawn cases"
     " (`tests/test_augment.py`); leaving one out moves no other draw. Letters have no colour and"
     " do not mirror: the paper's shares are asked of photographs, and a part that harms them there"
-    " says nothing of it here. The paper's gap between all four and none is of 200 epochs; how it"
-    " grows is seen where both were run for two epochs and for five.",
+    " says nothing of it here. The paper's gap between all four and none is of 200 epochs: a"
+    " thousand times as many steps as a tenth of the images has here.",
 )
 HARD = ("the hard half of the negatives", "the easy half of the negatives")
 NEGATIVES = Question(
@@ -142,8 +142,9 @@ SPEED = Question(
     " one of those run that served them best. One that ends below the untrained network has not"
     " begun to learn in these epochs: how fast it learns later is not asked. Where InvaSpread stays"
     " below what the paper states of two epochs: the loss is that of the released lines"
-    " (`tests/test_losses.py`), the vote that of its definition (`tests/test_probes.py`), and both"
-    " precisions end alike; the images are JPEG copies, and what that costs is not known.",
+    " (`tests/test_losses.py`), the vote that of its definition (`tests/test_probes.py`), and what"
+    " the precision does is asked by itself; the images are JPEG copies, and what that costs is not"
+    " known.",
     "60 % weighted kNN on CIFAR-10 after 2 epochs of InvaSpread, 25 of NCE and 45 of Exemplar"
     " (Ye et al., CVPR 2019, section 4.1)",
     (

@@ -21,6 +21,7 @@ class Asked(NamedTuple):
         tell: what makes a sentence of one.
         printed: the difference that a paper printed, in words; empty where none did.
         about: what it printed, with its source.
+        but: what is to be known of all of it.
     """
 
     text: str
@@ -28,6 +29,7 @@ class Asked(NamedTuple):
     tell: Tell
     printed: str = ""
     about: str = ""
+    but: str = ""
 
 
 class Section(NamedTuple):
@@ -37,7 +39,6 @@ class Section(NamedTuple):
         title: its heading.
         asked: its claims, in reading order.
         notes: what it comes to beside them, in Markdown.
-        before: what stands above the claims, in Markdown.
         after: what stands below them.
         gains: comparisons of no claim, of its tables of what training gains.
         listed: whether the claims stand in short, too, each with its numbers.
@@ -46,7 +47,6 @@ class Section(NamedTuple):
     title: str
     asked: Sequence[Asked] = ()
     notes: Sequence[str] = ()
-    before: Sequence[str] = ()
     after: Sequence[str] = ()
     gains: Sequence[Line] = ()
     listed: bool = True
@@ -69,7 +69,7 @@ class Section(NamedTuple):
         Args:
             folder: where the records lie, seen from the page.
         """
-        made = [*self.before]
+        made: list[str] = []
         for claim in self.asked:
             made += [f"**{claim.text}.** {claim.about}".rstrip(), ""]
             made += [*bullets(claim.tell(one, folder) for one in claim.found), ""]

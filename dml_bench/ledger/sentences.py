@@ -18,13 +18,28 @@ def sentence(one: Line, folder: str) -> str:
         one: the comparison.
         folder: where the records lie, seen from the page.
     """
-    a, b = naming.pair(one.a[0].recipe, one.b[0].recipe)
     remark = f" Here {one.remark}." if one.remark else ""
+    return f"{_beside(one)}: {outcome(one)}.{remark} Runs: {_runs(one, folder)}."
+
+
+def undecided(one: Line, folder: str) -> str:
+    """Return a comparison that decides nothing in words: budget, sides, difference, runs.
+
+    Args:
+        one: the comparison.
+        folder: where the records lie, seen from the page.
+    """
+    return f"{_beside(one)}. Runs: {_runs(one, folder)}."
+
+
+def _beside(one: Line) -> str:
+    a, b = naming.pair(one.a[0].recipe, one.b[0].recipe)
     sides = f"{a} {cent(one.values[0])} against {b} {cent(one.values[1])}"
-    return (
-        f"{one.where}: {one.name} of {sides}, {difference(one)}: {outcome(one)}."
-        f"{remark} Runs: {links(one.a, folder)} against {links(one.b, folder)}."
-    )
+    return f"{one.where}: {one.name} of {sides}, {difference(one)}"
+
+
+def _runs(one: Line, folder: str) -> str:
+    return f"{links(one.a, folder)} against {links(one.b, folder)}"
 
 
 def alone(one: Line, folder: str, goal: str) -> str:

@@ -1,6 +1,6 @@
 """What training gains over what it started from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dml_bench.defaults import DATASETS, PROTOCOLS
@@ -15,7 +15,7 @@ from dml_bench.ledger.budgets import (
 )
 from dml_bench.ledger.reckonings import of_result
 from dml_bench.ledger.released import meets, released
-from dml_bench.ledger.verdicts import Line, line
+from dml_bench.ledger.verdicts import FAILS, Line, line
 from dml_bench.rows import place
 from dml_bench.types import Recipe, RunResult
 
@@ -76,10 +76,14 @@ def _from(trained: Group, untrained: Sequence[Group], head: str) -> Line | None:
     return None
 
 
-def losers(found: Sequence[Gain]) -> frozenset[str]:
-    """Return the keys of the runs whose recipe ends, in the mean, below what it started from."""
-    lost = [one.start.a for one in found if one.start.difference < 0]
-    return frozenset(result.recipe.key for runs in lost for result in runs)
+def losers(found: Sequence[Gain]) -> Mapping[str, bool]:
+    """Return the runs whose recipe ends, in the mean, below what it started from.
+
+    Returns:
+        the key of each -> whether that is decided.
+    """
+    lost = [one.start for one in found if one.start.difference < 0]
+    return {result.recipe.key: one.verdict == FAILS for one in lost for result in one.a}
 
 
 def by_strength(found: Sequence[Gain]) -> list[Line]:

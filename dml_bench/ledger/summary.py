@@ -22,30 +22,41 @@ HAIR = "by a hair"
 
 
 def abstract(sections: Sequence[Section]) -> list[str]:
-    """Return the claims by what came out of them, as a list in Markdown; each leads to its section.
+    """Return the claims by what came out of them, as a list in Markdown: by question, with a link.
 
     Args:
         sections: those that are not listed are left out.
     """
-    asked = [(claim, s.title) for s in sections if s.listed for claim in s.asked]
-    lines = []
+    listed = [section for section in sections if section.listed]
+    lines: list[str] = []
     for kind, said in KINDS:
-        some = [_linked(*one) for one in asked if one[0].found and _kind(one[0]) == kind]
+        of_kind = [[one for one in s.asked if one.found and _kind(one) == kind] for s in listed]
+        lines += _told(said, listed, of_kind)
+    absent = [[one for one in s.asked if not one.found] for s in listed]
+    return [*lines, *_told(ABSENT.capitalize(), listed, absent)]
+
+
+def _told(
+    said: str, sections: Sequence[Section], of_each: Sequence[Sequence[Asked]]
+) -> Iterator[str]:
+    """Yield what is said of claims, how many they are, and a line with those of each question."""
+    if count := sum(map(len, of_each)):
+        yield f"- **{said}** ({count}):"
+    for section, some in zip(sections, of_each, strict=True):
         if some:
-            lines.append(f"- **{said}** ({len(some)}): {'; '.join(some)}.")
-    if absent := [_linked(*one) for one in asked if not one[0].found]:
-        lines.append(f"- **{ABSENT.capitalize()}** ({len(absent)}): {'; '.join(absent)}.")
-    return lines
+            claims = "; ".join(map(_named, some))
+            yield f"  - [{section.title}](#{anchor(section.title)}): {claims}."
 
 
 def _kind(claim: Asked) -> set[str]:
     return {one.verdict for one in claim.found} - {OPEN}
 
 
-def _linked(claim: Asked, title: str) -> str:
+def _named(claim: Asked) -> str:
     decided = [one for one in claim.found if one.verdict != OPEN]
-    hair = f" ({HAIR})" if decided and all(one.hair for one in decided) else ""
-    return f"[{claim.text}](#{anchor(title)}){hair}"
+    hair = HAIR if decided and all(one.hair for one in decided) else ""
+    beside = ", ".join(filter(None, (hair, claim.but)))
+    return f"{claim.text} ({beside})" if beside else claim.text
 
 
 def short(section: Section) -> list[str]:
@@ -72,23 +83,26 @@ def _rows(claim: Asked) -> Iterator[str]:
         yield f"| {text} | {printed} | {where} | {apart} | {len(one.a)} | {said} |"
 
 
-def tally(kinds: Sequence[tuple[str, Sequence[Line]]], what: str) -> list[str]:
+def tally(kinds: Sequence[tuple[str, Sequence[Line]]], *, methods: bool = False) -> list[str]:
     """Return a table of how many comparisons of a kind hold, each place for itself.
 
     Args:
         kinds: what is held of them, and the comparisons.
-        what: is counted: "recipes (methods)" counts the methods of the first side, too.
+        methods: whether they are of recipes: then the methods are counted, too; else of pairs.
     """
-    lines = [f"|  | where | {what} | hold | are refuted | not decided |"]
-    lines.append("| :-- | :-- | --: | --: | --: | --: |")
+    lines = [
+        f"|  | where | {'recipes (methods)' if methods else 'pairs'} | hold | are refuted |"
+        " not decided |",
+        "| :-- | :-- | --: | --: | --: | --: |",
+    ]
     for text, found in kinds:
         if not found:
             lines.append(f"| {text} |  | {ABSENT} |  |  |  |")
         for n, where in enumerate(dict.fromkeys(one.where for one in found)):
             some = [one for one in found if one.where == where]
             counts = Counter(one.verdict for one in some)
-            methods = len({one.a[0].recipe.method for one in some})
-            many = f"{len(some)} ({methods})" if "methods" in what else str(len(some))
+            kinds_of = f" ({len({one.a[0].recipe.method for one in some})})" if methods else ""
             words = " | ".join(str(counts[word] or "") for word in (HOLDS, FAILS, OPEN))
-            lines.append(f"| {'' if n else text} | {at(some[0], found)} | {many} | {words} |")
+            place = at(some[0], found)
+            lines.append(f"| {'' if n else text} | {place} | {len(some)}{kinds_of} | {words} |")
     return lines

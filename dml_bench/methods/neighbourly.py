@@ -1,5 +1,7 @@
 """What methods share that may take an image's nearest neighbour for its second view."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -29,7 +31,12 @@ class Neighbourly(BaseMethod):
     def __init__(self, n_items: int, neighbour: bool) -> None:
         super().__init__()
         self.neighbour = neighbour
-        self.register_buffer("second", torch.arange(n_items))
+        self.register_buffer("second", torch.arange(n_items), persistent=neighbour)
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        if not self.neighbour:  # states of before kept it all the same
+            state.pop(f"{prefix}second", None)
+        super()._load_from_state_dict(state, prefix, *rest)
 
     def begin_epoch(self, epoch: int, seed: int, network: Network) -> None:
         """Toss for each image whether its nearest neighbour stands in for it."""

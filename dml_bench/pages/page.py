@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from dml_bench.again import again
 from dml_bench.atomic import atomic_write
-from dml_bench.ledger import answers, section, summary
+from dml_bench.ledger import account, answers, section, summary
 from dml_bench.ledger.budgets import gathered
 from dml_bench.ledger.sentences import anchor
 from dml_bench.locks import only_writer
@@ -93,6 +93,7 @@ def html(found: Sequence[Section], ledger: Sequence[section.Section] = ()) -> st
         last=max((run.finished for run in runs), default=""),
         here=HERE,
         ledger=ledger,
+        rules=account.rules(ledger).split("\n"),
         folder=prose.FOLDER,
     )
 
