@@ -949,6 +949,8 @@ def test_on_birds_the_row_without_a_word_is_the_released_recipe_too():
         "sprint",
         "sprint (lr=0.0001)",
     ]
+    near = {**own, "lr": 0.0003, "own": {**SPRINT["own"], "neighbour": True}}
+    assert naming.labels([run(**near).recipe]) == ["sprint (neighbour=True)"]  # the only row
 
 
 def test_rows_are_named_by_what_does_not_go_without_saying_and_no_two_alike():

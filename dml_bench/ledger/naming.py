@@ -23,8 +23,8 @@ SETTING = frozenset(
 """Fields that a heading says, or that follow from others."""
 EACH = frozenset({"momentum", "weight_decay", "per_class", "dim", "order", "fit", "resize"})
 """Fields that two methods may have of their own, and that no sentence says."""
-SAID = frozenset({"batch_norm", "trained", "head"})
-"""Fields that a name says wherever they are not the usual, even if all of a method share it."""
+SAID = frozenset({"batch_norm", "trained", "head", "neighbour"})
+"""What a name says wherever it is not the usual, even if all of a method share it."""
 VARIANTS: Mapping[str, Sequence[str]] = {
     "nce": ("constant",),
     "deepcluster": ("clusters",),
@@ -128,7 +128,8 @@ def _plainly(recipe: Recipe) -> Mapping[str, Any]:
         options = {name.removeprefix("options."): value for name, value in PLAIN.items()}
         neighbour = PurePath(recipe.dataset).name in NEIGHBOURLY
         return {**COMMON, **options, "neighbour": neighbour}
-    return {**COMMON, **own_unsaid(recipe)} if recipe.method == OWN else COMMON
+    own = {**own_unsaid(recipe), "neighbour": False}
+    return {**COMMON, **own} if recipe.method == OWN else COMMON
 
 
 def own_unsaid(recipe: Recipe) -> Mapping[str, Any]:
