@@ -12,6 +12,19 @@ from dml_bench.ledger.verdicts import HOLDS, Line, at
 from dml_bench.parts import cent, signed
 from dml_bench.published import published
 
+CHECKED = (
+    "Alignment is the mean squared distance between test images of a class, uniformity how far"
+    " from even all lie on the sphere: both are smaller where vectors lie better (Wang and Isola,"
+    " ICML 2020; their positive pairs are two views). Records of before they were asked leave them"
+    " empty.",
+    "",
+    "Checked: a start has dataset, network, weights, sizes, head and precision of what was"
+    " trained; runs with the rate 0 are no training and stand in no count. Where training falls"
+    " and the paper's rises: what the rate 0, frozen batch norm, the head alone, a lower rate and"
+    f" fewer steps do stands under [{START.title}](#{anchor(START.title)}), and labels rise from"
+    " the same start where a row says so.",
+)
+
 
 def helps(found: Sequence[Gain], folder: str) -> Section:
     """Return when training ends above what it started from.
@@ -20,56 +33,47 @@ def helps(found: Sequence[Gain], folder: str) -> Section:
         found: each trained recipe beside its starts.
         folder: where the runs lie, seen from the page.
     """
-    kinds = []
-    for start in ("ImageNet weights", "random weights"):
-        drawn = start == "random weights"
-        for word, labelled in (("without", False), ("with", True)):
-            mine = [
-                one
-                for one in found
-                if (one.start.a[0].recipe.weights == "none") == drawn and _labelled(one) == labelled
-            ]
-            text = f"from {start}, {word} labels: above"
-            kinds.append((f"{text} the same network untrained", [one.start for one in mine]))
-            if not drawn:
-                over = [one.features or one.start for one in mine if one.features or _bare(one)]
-                kinds.append((f"{text} the frozen features, no head", over))
-    strengths = starts.by_strength(found)
     printed, about = _risen()
-    released = [replace(one, remark=_course(one)) for one in strengths]
+    released = [replace(one, remark=_course(one)) for one in starts.by_strength(found)]
 
     def tell(one: Line, folder: str) -> str:
         return sentence(replace(one, remark=budgeted.became(one)), folder)
 
-    checked = (
-        "Alignment is the mean squared distance between test images of a class, uniformity how far"
-        " from even all lie on the sphere: both are smaller where vectors lie better (Wang and"
-        " Isola, ICML 2020; their positive pairs are two views). Records of before they were asked"
-        " leave them empty.",
-        "",
-        "Checked: a start has dataset, network, weights, sizes, head and precision of what was"
-        " trained; runs with the rate 0 are no training and stand in no count. Where training falls"
-        " and the paper's rises: what the rate 0, frozen batch norm, the head alone, a lower rate"
-        f" and fewer steps do stands under [{START.title}](#{anchor(START.title)}), and labels rise"
-        " from the same start where a row says so.",
-    )
-    lines = [one for g in found for one in (g.start, g.features) if one]
     text = "InvaSpread as released ends above what it started from"
     return Section(
         "When does it help at all",
         [Asked(text, released, tell, printed, about)],
-        notes=[*summary.tally(kinds, methods=True), "", *_above(found)],
-        after=[*budgeted.gains(found, folder), *checked],
-        gains=lines,
+        notes=[*summary.tally(list(_kinds(found)), methods=True), "", *_above(found)],
+        after=[*budgeted.gains(found, folder), *CHECKED],
+        gains=[one for g in found for one in (g.start, g.features) if one],
     )
+
+
+def _kinds(found: Sequence[Gain]) -> Iterator[tuple[str, list[Line]]]:
+    """Yield what is counted, and the comparisons: by start, and by whether labels are told."""
+    for start, drawn in (("ImageNet weights", False), ("random weights", True)):
+        for word, labelled in (("without", False), ("with", True)):
+            mine = [one for one in found if (_drawn(one), _labelled(one)) == (drawn, labelled)]
+            text = f"from {start}, {word} labels: above"
+            yield f"{text} the same network untrained", [one.start for one in mine]
+            if not drawn:
+                yield f"{text} the frozen features, no head", _over_features(mine)
+
+
+def _over_features(found: Sequence[Gain]) -> list[Line]:
+    """Return pretrained recipes beside the features of their network, without a head."""
+    return [
+        one.features or one.start
+        for one in found
+        if not _drawn(one) and (one.features or _bare(one))
+    ]
 
 
 def _above(found: Sequence[Gain]) -> Iterator[str]:
     """Yield a table of the recipes that end above the features that they had without training."""
     yield "| above the frozen ImageNet features | where | by | seeds |"
     yield "| :-- | :-- | --: | --: |"
-    kept = [one for one in found if one.start.a[0].recipe.weights != "none"]
-    over = [one.features or one.start for one in kept if one.features or _bare(one)]
+    over = _over_features(found)
     recipes = [one.a[0].recipe for one in over]
     best = sorted((one for one in over if one.verdict == HOLDS), key=lambda one: -one.difference)
     for one in best:
@@ -96,6 +100,10 @@ def _risen() -> tuple[str, str]:
             rise = f"{cent(one.value)} to {cent(after.value)}"
             told.append(f"{rise} ({one.dataset}; {one.source})")
     return ", ".join(apart), f"Printed: pretrained weights rise from {' and from '.join(told)}."
+
+
+def _drawn(one: Gain) -> bool:
+    return one.start.a[0].recipe.weights == "none"
 
 
 def _bare(one: Gain) -> bool:
