@@ -34,7 +34,7 @@ from dml_bench.ledger.claims import ALIKE, LESS, MORE, PLAIN, Claim
 from dml_bench.ledger.naming import switches
 from dml_bench.ledger.questions import QUESTIONS, SPEED
 from dml_bench.ledger.sentences import anchor, difference
-from dml_bench.ledger.verdicts import FAILS, HOLDS, OPEN, firm, judged, line, marked
+from dml_bench.ledger.verdicts import FAILS, HOLDS, ONE, OPEN, at, firm, judged, line, marked
 from dml_bench.pages import page
 from dml_bench.published import FILE, read_published
 from dml_bench.results import read_records
@@ -154,7 +154,7 @@ def of(title, text, results):
         (-0.03, 0.02, MORE, FAILS),
         (0.03, 0.02, LESS, FAILS),
         (-0.03, 0.02, LESS, HOLDS),
-        (0.03, None, MORE, OPEN),
+        (0.03, None, MORE, ONE),
         (0.0, 0.01, ALIKE, HOLDS),
         (0.004, 0.007, ALIKE, OPEN),
         (0.006, 0.003, ALIKE, HOLDS),
@@ -182,7 +182,7 @@ def test_only_seeds_that_both_have_are_compared():
     a = [run(0.6, seed=0), run(0.9, seed=1)]
     b = [run(0.5, seed=1, augmentation="none"), run(0.1, seed=2, augmentation="none")]
     found = beside(a, b)
-    assert (found.difference, found.half, found.verdict) == (pytest.approx(0.4), None, OPEN)
+    assert (found.difference, found.half, found.verdict) == (pytest.approx(0.4), None, ONE)
     assert beside(a[:1], b) is None
 
 
@@ -208,23 +208,26 @@ def test_recipes_are_counted_place_by_place():
     holds, fails = verdict([0.6, 0.6], [0.5, 0.5], HERE), verdict([0.4, 0.4], [0.5, 0.5], HERE)
     assert (holds.verdict, fails.verdict) == (HOLDS, FAILS)
     other = replace(fails, where=THERE)
-    kinds = [("ahead", [holds, holds, fails, other]), ("so", [])]
-    found = summary.tally(kinds, methods=True)
-    assert found[2:] == [
-        "| ahead | glyphs, 6 epochs | 3 (1) | 2 | 1 |  |",
-        "|  | birds, 1 epoch | 1 (1) |  | 1 |  |",
-        "| so |  | not run yet |  |  |  |",
+    alone = replace(verdict([0.6], [0.5], HERE), where=THERE)
+    kinds = [("ahead", [holds, holds, fails, other, alone]), ("so", [])]
+    assert summary.tally(kinds)[2:] == [
+        "| ahead | glyphs, 6 epochs | 3 (1) | 2 | 1 |  |  |",
+        "|  | birds, 1 epoch | 2 (1) |  | 1 |  | 1 |",
+        "| so |  | not run yet |  |  |  |  |",
     ]
 
 
-def test_places_are_told_apart_where_dataset_and_epochs_do_not():
-    one = verdict([0.6, 0.6], [0.5, 0.5], HERE)
-    half = replace(one, where=replace(HERE, precision="bf16"))
-    found = summary.tally([("ahead", [one, half])])
-    assert [text.split(" | ")[1] for text in found[2:]] == [
-        "glyphs, conv4, 6 epochs",
-        "glyphs, conv4, 6 epochs, bf16",
-    ]
+def test_a_place_is_said_as_briefly_as_tells_it_from_the_others():
+    one = verdict([0.6, 0.6], [0.5, 0.5], Where("birds, 80 px", "conv4", "1 epoch of 9 images"))
+    half = replace(one, where=replace(one.where, precision="bf16"))
+    other = replace(one, where=replace(one.where, network="conv5"))
+    assert at(one, [one]) == "birds, 80 px, 1 epoch of 9 images"
+    assert at(half, [one, half]) == "birds, 80 px, 1 epoch of 9 images, bf16"
+    assert at(other, [one, other]) == "birds, 80 px, conv5, 1 epoch of 9 images"
+    assert at(one, [one], briefly=True) == "birds 1 × 9"
+    kept = replace(one, where=replace(one.where, kept="batch norm frozen"))
+    assert at(kept, [one, kept], briefly=True) == "birds 1 × 9, batch norm frozen"
+    assert at(half, [one, half], briefly=True) == "birds 1 × 9, 80 px, bf16"
 
 
 def test_what_just_touches_is_decided_by_a_hair_where_many_are_asked():
@@ -324,26 +327,107 @@ def test_two_methods_are_compared_by_another_metric_too_and_beside_what_they_beg
         for one in some
     ]
     short, lines = answer(LABELS, [*also, *start])
-    told = "by map@r -10.0 [-10.0, -10.0]; both end below what training began with"
+    told = "by map@r -10.0 [-10.0, -10.0]; both end below their start"
     assert row(short, OVER_LIFTED)[2:] == [
-        "glyphs, 6 epochs of 100 images",
-        "+10.0 [+10.0, +10.0]",
-        "2",
+        "glyphs, 6 epochs of 100 images, bf16",
+        *("recall@1", "60.5", "50.5", "+10.0 [+10.0, +10.0]", "2"),
         f"**holds**; {told}",
     ]
     assert any(f"**holds**. Here {told}. Runs: " in text for text in lines)
-    found = answers.answers(gathered([*also, *start]), "published")
-    listed = "\n".join(summary.abstract(found))
-    assert "better than lifted structure with labels (map@r says otherwise)" in listed
+    named = f"{OVER_LIFTED}: **holds** glyphs 6 × 100 (+10.0‡, map@r says otherwise)."
+    assert named in listed([*also, *start])
     short, _ = answer(LABELS, [*ours, *lifted, *start[:1]])
     assert "map@r" not in "".join(short)
 
 
-def test_what_is_not_decided_to_end_below_its_start_does_so_in_the_mean():
-    start = [run(value, seed, method="random", epochs=0) for seed, value in enumerate((0.5, 0.9))]
-    short, _ = answer(LABELS, [*seeds([0.6, 0.61]), *seeds([0.5, 0.51], method="lifted"), *start])
-    told = row(short, OVER_LIFTED)[-1]
-    assert told == "**holds**; both end below what training began with, in the mean"
+def listed(results):
+    """The list of what each question comes to."""
+    return "\n".join(summary.abstract(answers.answers(gathered(results), "published")))
+
+
+@pytest.mark.parametrize(
+    ("begun", "told", "mark"),
+    [
+        ((0.7, 0.71, 0.72), "both end below their start", "‡"),
+        ((0.5, 0.9, 0.7), "both end below their start, in the mean", "‡"),
+        ((0.55, 0.56, 0.57), "lifted ends below its start", "†"),
+        ((0.48, 0.52, 0.51), "lifted is not shown to end above its start", "†"),
+        ((0.59, 0.51, 0.36), "neither is shown to end above its start", "‡"),
+        ((0.3, 0.31, 0.32), "", ""),
+    ],
+)
+def test_who_has_not_risen_above_its_start_is_said_beside_who_is_ahead(begun, told, mark):
+    start = [run(value, seed, method="random", epochs=0) for seed, value in enumerate(begun)]
+    both = [*seeds([0.6, 0.61, 0.62]), *seeds([0.5, 0.51, 0.52], method="lifted")]
+    short, _ = answer(LABELS, [*both, *start])
+    assert row(short, OVER_LIFTED)[-1] == "; ".join(filter(None, ("**holds**", told)))
+    assert f"**holds** glyphs 6 × 100 (+10.0{mark})." in listed([*both, *start])
+
+
+def test_what_one_seed_has_risen_by_is_all_that_is_known_of_it():
+    start = [run(0.3, method="random", epochs=0)]
+    both = [*seeds([0.6]), *seeds([0.5], method="lifted")]
+    assert starts.unrisen(starts.gains(gathered([*both, *start]))) == {}
+    assert f"{OVER_LIFTED}: **one seed** glyphs 6 × 100 (+10.0)." in listed([*both, *start])
+
+
+def test_what_came_of_a_question_is_listed_by_place_or_by_claim_whichever_is_shorter():
+    halves = [
+        *seeds([0.6, 0.61], options={"negatives": "hard"}),
+        *seeds([0.5, 0.51], options={"negatives": "easy"}),
+    ]
+    assert (
+        "  - glyphs 6 × 100: **holds** the hard half above the easy half (+10.0);"
+        " the easy half below all (-5.0). **fails** the hard half as good as all (+5.0)."
+    ) in listed([*halves, *seeds([0.55, 0.56])])
+    other = [replace(one, recipe=replace(one.recipe, epochs=2)) for one in halves]
+    told = "The hard half of the negatives does better than the easy half: **holds** "
+    assert f"  - {told}glyphs 2 × 100 (+10.0); glyphs 6 × 100 (+10.0)." in listed([*halves, *other])
+    assert "**not run yet**: RandomResizedCrop helps among the four; " in listed(halves)
+
+
+def test_pairs_of_two_kinds_of_processor_and_of_two_sizes_are_told():
+    def on(name, values, **said):
+        made = seeds(values, **said)
+        return [replace(one, environment={"processor": name}) for one in made]
+
+    both = [*on("a", [0.6, 0.61]), *on("b", [0.5, 0.51], augmentation="C+G+F")]
+    short, lines = answer("Each augmentation's share", both)
+    assert any(text.endswith(", on two kinds of processor.") for text in lines)
+    assert "In 1 of all 1 comparisons" in " ".join(account.text(both, "published").split())
+    some = [both[0], replace(both[1], environment={"processor": "b"}), *both[2:]]
+    _, lines = answer("Each augmentation's share", some)
+    assert any(text.endswith(", on two kinds of processor in 1 of 2 pairs.") for text in lines)
+    kept = {**BIRDS, "batch_norm": "frozen"}
+    wide = [
+        replace(one, counts={**one.counts, "dimensions": 1280})
+        for one in seeds([0.6, 0.61], **kept, head="projection")
+    ]
+    short, _ = answer("What a strong start needs", [*wide, *seeds([0.5, 0.51], **kept)])
+    thrown = "From ImageNet weights, the features end higher with the head thrown away than with it"
+    assert row(short, thrown)[-1] == "**holds**; asked in 1,280 against 128 dimensions"
+
+
+def test_what_a_strong_start_needs_is_asked_at_each_rate_and_with_the_neighbour_or_without():
+    def birds(value, **said):
+        return seeds([value, value + 0.01], **{**BIRDS, **said})
+
+    near = {"options": {"neighbour": True}}
+    results = [
+        *(*birds(0.58, batch_norm="frozen", **near), *birds(0.49, **near)),
+        *(*birds(0.52, batch_norm="frozen", lr=1e-4), *birds(0.47, lr=1e-4)),
+        *birds(0.9, batch_norm="frozen", lr=1e-5),  # alone at its rate
+    ]
+    found = of(
+        "What a strong start needs",
+        "From ImageNet weights, training with batch norm frozen ends higher than with batch norm"
+        " trained",
+        results,
+    )
+    assert [(one.where.kept, round(one.difference, 3)) for one in found] == [
+        ("", 0.09),
+        ("without the neighbour, rate 0.0001", 0.05),
+    ]
 
 
 def test_more_seeds_stand_before_a_lucky_one():
@@ -375,11 +459,11 @@ def test_the_printed_loss_is_asked_at_the_same_rate_and_at_the_same_step():
     step = seeds([0.6, 0.61], options={"form": "paper"}, lr=0.03 / 128)
     other = seeds([0.1, 0.11], options={"form": "paper"}, lr=0.01)
     everything = [*code, *same, *step, *other]
-    for at, rate, word in (
+    for which, rate, word in (
         ("same rate", 0.03, FAILS),
         ("rate divided by the batch", 0.03 / 128, HOLDS),
     ):
-        text = f"At the {at} the printed loss ends where the released one ends"
+        text = f"At the {which} the printed loss ends where the released one ends"
         [found] = of("Paper form and code form", text, everything)
         assert (found.b[0].recipe.lr, found.verdict) == (rate, word)
     stopped = seeds([0.7, 0.71], options={"form": "paper", "detach_keys": "yes"}, lr=0.03 / 128)
@@ -424,7 +508,8 @@ def test_the_sides_of_the_claims_name_what_there_is():
 
 def test_a_claim_without_runs_says_so():
     short, lines = answer("Each augmentation's share", [])
-    assert short[2] == "| RandomResizedCrop helps among the four | +27.4 |  |  |  | not run yet |"
+    claim = "| RandomResizedCrop helps among the four | +27.4 (cifar10) |"
+    assert short[2] == f"{claim}  |  |  |  |  |  | not run yet |"
     assert lines[0].startswith(
         "**RandomResizedCrop helps among the four.** Printed: knn@200 83.6 against 56.2"
     )
@@ -441,9 +526,15 @@ def test_a_sentence_names_the_budget_both_numbers_the_verdict_and_its_runs():
     base, changed = seeds([0.6, 0.61, 0.62]), seeds([0.5, 0.51, 0.52], augmentation="C+G+F")
     short, lines = answer("Each augmentation's share", [*base, *changed])
     assert short[2] == (
-        "| RandomResizedCrop helps among the four | +27.4 | glyphs, 6 epochs of 100 images"
-        " | +10.0 [+10.0, +10.0] | 3 | **holds** |"
+        "| RandomResizedCrop helps among the four |  | glyphs, 6 epochs of 100 images, bf16"
+        " | recall@1 | 61.0 | 51.0 | +10.0 [+10.0, +10.0] | 3 | **holds** |"
     )
+    photographs = [replace(one, recipe=replace(one.recipe, dataset="cifar10_jpeg")) for one in base]
+    photographs += [
+        replace(one, recipe=replace(one.recipe, dataset="cifar10_jpeg")) for one in changed
+    ]
+    beside_, _ = answer("Each augmentation's share", photographs)
+    assert beside_[2].startswith("| RandomResizedCrop helps among the four | +27.4 | cifar10_jpeg")
     found = next(text for text in lines if "against invaspread" in text)
     assert found.startswith(
         "- glyphs, conv4 (random weights), 6 epochs of 100 images, bf16: recall@1 of"
@@ -457,7 +548,8 @@ def test_a_sentence_names_the_budget_both_numbers_the_verdict_and_its_runs():
 def test_every_question_says_what_was_checked():
     for section in answers.answers([], "published"):
         lines = section.lines("published")
-        assert [text for text in lines if text.startswith("Checked: ")], section.title
+        [told] = [text for text in lines if text.startswith("Checked: ")]
+        assert len(told.split()) > 10, section.title
 
 
 def test_who_learns_faster_is_asked_of_the_whole_curve():
@@ -467,7 +559,10 @@ def test_who_learns_faster_is_asked_of_the_whole_curve():
     other = [run(0.6, seed=n, curve=(0.1, 0.6), **nce, **said) for n in range(2)]
     short, lines = answer("Learning speed", [*ours, *other])
     told = row(short, "InvaSpread learns faster than NCE with a moving average")
-    assert told[2:] == ["glyphs, 2 epochs of 100 images", "+10.0 [+10.0, +10.0]", "2", "**holds**"]
+    assert told[2:] == [
+        *("glyphs, 2 epochs of 100 images, bf16", "recall@1, mean over the epochs", "45.0", "35.0"),
+        *("+10.0 [+10.0, +10.0]", "2", "**holds**"),
+    ]
     found = next(text for text in lines if "**holds**" in text)
     assert "recall@1, mean over the epochs, of invaspread (2 views) 45.0 against nce" in found
     assert "nce (constant=average, 1 view) 35.0" in found
@@ -492,20 +587,22 @@ def test_gains_stand_beside_the_network_that_the_training_began_with():
     assert found[0].features is None
     assert found[1].features.values == pytest.approx((0.47, 0.61))
     short, lines = answer("When does it help at all", everything)
-    where = "cub100_crops, 80 px, 1 epoch of 100 images"
+    where = "cub100_crops, 80 px, 1 epoch of 100 images, bf16"
     for over in ("the same network untrained", "the frozen features, no head"):
         told = row(short, f"from ImageNet weights, without labels: above {over}")
-        assert told == [told[0], where, "2 (1)", "1", "1", ""]
+        assert told == [told[0], where, "2 (1)", "1", "1", "", ""]
     told = row(short, "InvaSpread as released ends above what it started from")
-    assert told[1:4] == ["+7.0, +6.2", where, "-8.0 [-10.5, -5.5]"]
-    assert told[-1].startswith("**is refuted**")
+    assert told[1:7] == ["+7.0", where, "recall@1", "47.0", "55.0", "-8.0 [-10.5, -5.5]"]
+    assert told[-1].startswith("**fails**")
     assert told[-1].endswith("; from 55.0")
     assert not any("Here from" in text for text in lines)
     assert sum(text.startswith("| invaspread") for text in lines) == 2
     names = "invaspread (neighbour=False, batch_norm=frozen, head=projection)"
-    assert short[-1] == f"| {names} | {where} | +4.0 [+1.5, +6.5] | 3 |"
+    assert short[-1] == f"| {names} | {where} | +4.0 [+1.5, +6.5] | 3 | **holds** |"
+    above = "1 of 2 recipes with more than one seed end above the frozen features"
+    assert f"{above}: {names} +4.0 (cub100_crops 1 × 100)." in listed(everything)
     short, _ = answer("When does it help at all", [*start, *frozen, *worse])
-    assert short[-1] == "| none that is decided |  |  |  |"
+    assert short[-1] == "| none that is decided |  |  |  |  |"
 
 
 def test_two_precisions_of_one_start_are_told_apart():
@@ -515,8 +612,8 @@ def test_two_precisions_of_one_start_are_told_apart():
         start = [run(0.55, seed, method="init", **{**said, "epochs": 0}) for seed in range(3)]
         everything += [*start, *seeds([0.47, 0.48, 0.46], options={"neighbour": True}, **said)]
     short, _ = answer("When does it help at all", everything)
-    assert "images, bf16 | -8.0" in short[2]
-    assert "images, fp32 | -8.0" in short[3]
+    assert "images, bf16 | recall@1 | 47.0 | 55.0 | -8.0" in short[2]
+    assert "images, fp32 | recall@1 | 47.0 | 55.0 | -8.0" in short[3]
 
 
 def test_above_its_own_start_is_not_above_the_frozen_features():
@@ -626,18 +723,22 @@ def test_the_best_epoch_adds_what_the_curves_say():
     assert (found[0].mean, found[0].best, found[0].last) == pytest.approx((0.05, 0.55, 0.5))
     starts_at = [run(value, method="random", epochs=0) for value in (0.4,)]
     everything = [*group, other, more]
-    short, lines = answer("What choosing the best test epoch adds", everything)
+    title = "What choosing the best test epoch adds"
+    short, lines = answer(title, everything)
+    where, unknown = "glyphs, 3 epochs of 100 images, bf16", "recall@1 | start not run"
     assert short[2:] == [
-        "| 3 | start not run | 2 | +4.0 | +3.0 | +5.0 |",
-        "| 4 | start not run | 1 | +0.0 | +0.0 | +0.0 |",
+        f"| invaspread | {where} | {unknown} | 50.0 | 55.0 | +5.0 | 2 |",
+        f"| invaspread (lr=0.1) | {where} | {unknown} | 50.0 | 53.0 | +3.0 | 1 |",
+        f"| invaspread | {where.replace('3', '4')} | {unknown} | 50.0 | 50.0 | +0.0 | 1 |",
     ]
     assert "55.0 in the best epoch, 50.0 in the last: +10.0, +0.0. Runs: " in lines[0]
-    short, _ = answer("What choosing the best test epoch adds", [*everything, *starts_at])
-    assert [text.split(" | ")[1] for text in short[2:]] == ["above its start"] * 2
-    lower = [replace(one, metrics={"recall@1": 0.3}) for one in everything]
-    short, _ = answer("What choosing the best test epoch adds", [*lower, *starts_at])
-    assert [text.split(" | ")[1] for text in short[2:]] == ["below its start"] * 2
     assert group[1].recipe.key in lines[0]
+    above, below = "Where training ends above its start: ", "Where training ends below its start: "
+    told = listed([*everything, *starts_at])
+    assert f"{above}+0.0 to +5.0 (3 recipes)." in told
+    assert below not in told
+    lower = [replace(one, metrics={"recall@1": 0.3}) for one in everything]
+    assert f"{below}+0.0 to +5.0 (3 recipes)." in listed([*lower, *starts_at])
 
 
 TENTH = {"dataset": "cifar10_jpeg", "metric": "knn@200", "share": 0.1, "epochs": 2}
@@ -651,8 +752,13 @@ def test_a_printed_order_is_held_against_ours_pair_by_pair():
     assert (first.value, second.value, found.verdict) == (0.836, 0.745, FAILS)
     assert orders.orders(gathered([*ours, *seeds([0.4], method="exemplar", epochs=9)])) == []
     short, lines = answer("Which published order survives equal budgets", [*ours, *exemplar])
-    where = "cifar10_jpeg, 2 epochs of 100 images"
-    assert row(short, "the paper's order") == ["the paper's order", where, "1", "", "1", ""]
+    where = "cifar10_jpeg, 2 epochs of 100 images, bf16"
+    told = row(short, "InvaSpread (Ours) before Exemplar on cifar10")
+    assert told[1:] == [
+        *("+9.1", where, "knn@200", "40.5", "42.5", "-2.0 [-2.0, -2.0]", "2", "**fails**"),
+    ]
+    text = "InvaSpread (Ours) before Exemplar on cifar10: **fails** cifar10_jpeg 2 × 100 (-2.0)."
+    assert text in listed([*ours, *exemplar])
     assert lines[0].startswith(
         "**InvaSpread (Ours) before Exemplar on cifar10.** Printed: 83.6 against 74.5 ("
     )
@@ -901,8 +1007,13 @@ def test_what_is_not_trained_is_said_where_it_is_not_asked():
     frozen = run(**BIRDS, batch_norm="frozen")
     assert str(setting(frozen)) == (
         "cub100_crops, 80 px, efficientnet_lite0 (imagenet), 1 epoch of 100 images, bf16;"
-        " batch norm frozen"
+        " batch norm frozen, without the neighbour"
     )
+    slow = run(options={"neighbour": True}, **{**BIRDS, "lr": 0.0001})
+    assert setting(slow).kept == "rate 0.0001"
+    assert setting(slow, frozenset({"lr"})).kept == ""
+    assert setting(run(options={"neighbour": True})).kept == "the neighbour"
+    assert setting(frozen, frozenset({"neighbour"})).kept == "batch norm frozen"
     assert "frozen" not in str(setting(frozen, frozenset({"batch_norm"})))
     assert "images" not in str(budget(frozen, frozenset({"share"})))
     assert "bf16" not in str(budget(frozen, frozenset({"precision"})))
@@ -972,8 +1083,7 @@ def test_the_ledger_of_nothing_is_whole():
     text = account.text([], "published")
     assert text.count("ot run yet") > 100
     assert "**holds" not in text.split("## In short")[1].split("## Printed")[0]
-    assert "- **Not run yet** (" in text.split("### ")[0]
-    assert "- **Holds wherever" not in text
+    assert "  - **not run yet**: " in text.split("## Datasets")[0]
 
 
 def test_every_answer_links_to_a_section_that_is_there():
@@ -1001,47 +1111,46 @@ def test_every_link_of_the_ledger_leads_to_a_record(committed):
 
 
 def test_every_sentence_of_the_ledger_points_to_its_runs(committed):
-    _, short, *rest = re.split(r"\n## ", committed)
-    listed, *told_of = re.split(r"\n### \[.*\]\(#.*\)\n\n", short)  # under links to sections
-    assert len(told_of) == len(answers.answers([], "published"))
-    assert all(text.startswith("| ") for part in told_of for text in part.split("\n") if text)
-    for text in listed.split("\n\n", 1)[1].strip().splitlines():
-        assert re.fullmatch(r"- \*\*.*\*\* \(\d+\):|  - \[[^]]+\]\(#[^)]+\): .*\.", text)
-    verdict = re.compile(r"\*\*(holds|is refuted|not decided)\*\*|\| (holds|is refuted) \|")
-    told_of = [text for part in rest for text in part.splitlines() if verdict.search(text)]
-    assert told_of
-    assert all("](published/" in text for text in told_of)
+    """A line of a section is a cell of a table, a claim, what was checked, or has links to runs."""
+    _, *parts = re.split(r"\n## ", committed)
+    titles = [section.title for section in answers.answers([], "published")]
+    told_of = [part for part in parts if part.split("\n")[0] in titles]
+    assert len(told_of) == len(titles)
+    for text in (text for part in told_of for text in part.split("\n")[1:] if text):
+        if text.startswith("- ") and text != "- not run yet":
+            assert re.search(r"Runs: (\[s\d+\]\(published/[^)]+\)| |against)+", text), text
+        else:
+            plain = ("| ", "**", "### ", "Checked: ", "The paper says: ", "Alignment is ", "- not")
+            assert text.startswith(plain), text
+    gains = [text for text in committed.splitlines() if ") from [s" in text]
+    assert len(gains) > 50
+    for part in told_of:  # what a table says of a claim, a sentence with links says, too
+        told = [text for text in part.splitlines() if text.startswith("- ")]
+        for cells in _claims(part):
+            verdict_ = cells[8].split(";")[0]
+            assert any(f", {cells[6]}" in text and f": {verdict_}." in text for text in told)
 
 
-def test_the_list_of_claims_says_what_the_tables_say(committed):
-    _, short, *_ = re.split(r"\n## ", committed)
-    listed, *tables = short.split("\n### ")
-    asked, name = {}, ""
-    for text in "\n".join(tables).splitlines():
-        cells_of = [cell.strip() for cell in text.strip("|").split(" | ")]
-        if cells_of[-1].startswith("**") or cells_of[-1] == "not run yet":
-            name = cells_of[0] or name
-            words = re.findall(r"\*\*(holds|is refuted|not decided)\*\*", cells_of[-1])
-            asked.setdefault(name, set()).update(words)
-    kinds = {
-        "Holds wherever the runs decide it": {"holds"},
-        "Is refuted wherever the runs decide it": {"is refuted"},
-        "Holds in one place and is refuted in another": {"holds", "is refuted"},
-        "Not decided anywhere": set(),
-    }
-    told, kind, many = {}, "", {}
-    for text in listed.splitlines():
-        if match := re.match(r"- \*\*(.*)\*\* \((\d+)\):", text):
-            kind, many[match[1]] = match[1], int(match[2])
-        elif text.startswith("  - "):
-            names = text.split("): ", 1)[1].removesuffix(".").split("; ")
-            names = [re.sub(r" \((by a hair|\S+ says otherwise|, )+\)$", "", n) for n in names]
-            told |= dict.fromkeys(names, kind)
-    assert {kind: list(told.values()).count(kind) for kind in many} == many
-    assert set(told) == set(asked)
-    for name, kind in told.items():
-        if kind in kinds:
-            assert asked[name] - {"not decided"} == kinds[kind], name
+def _claims(part):
+    """The cells of each comparison in the table of claims of a section."""
+    rows = [text.strip("|").split("|") for text in part.splitlines() if text.count("|") == 10]
+    rows = [[cell.strip() for cell in cells] for cells in rows]
+    return [cells for cells in rows if re.match(r"[-+]\d", cells[6])]
+
+
+def test_the_list_says_what_the_tables_say(committed):
+    """Each comparison that a table of claims has stands once in the list, with its difference."""
+    _, short, *parts = re.split(r"\n## ", committed)
+    listed_ = re.split(r"\n- \*\*\[", short)[1:]
+    assert len(listed_) == len(answers.answers([], "published"))
+    for told in listed_:
+        title, *lines = told.split("\n")
+        [part] = [part for part in parts if part.startswith(title.split("](")[0] + "\n")]
+        apart = [cells[6].split(" ")[0] for cells in _claims(part)]
+        known = [text for text in lines if " labels, from ImageNet" not in text]
+        known = [text for text in known if "Where training ends" not in text]
+        found = re.findall(r"\(([-+]\d+\.\d)[†‡]?(?:, [^()]*)?\)", "\n".join(known))
+        assert sorted(found) == sorted(apart), title
 
 
 def test_the_command_writes_it_beside_the_records(tmp_path, capsys):
@@ -1066,7 +1175,7 @@ def test_the_page_says_what_the_ledger_says_and_links_to_its_own_runs(tmp_path):
     path = page.write([], tmp_path, records, data_root=tmp_path)[-1]
     text = path.read_text(encoding="utf-8")
     assert '<a href="#ledger-each-augmentations-share">Each augmentation' in text
-    assert ": RandomResizedCrop helps among the four" in text
+    assert "among the four: <strong>holds</strong> glyphs 6 × 100 (+10.0)." in text
     assert "Benjamini and Hochberg" in text
     assert '<td class="text"><strong>holds</strong></td>' in text
     linked = set(re.findall(r'href="#(run-[^"]+)"', text))

@@ -99,7 +99,7 @@ FLOORS = [
         "pages/projection",
         "pages/thumbnails",
         "again",
-        *("ledger/starts", "ledger/orders"),
+        *("ledger/starts", "ledger/orders", "ledger/legend"),
     },
     {"cells", "pages/exhibits", "overview", "pages/plots", "audit", "parts", "ledger/own"},
     {"pages/costs"},

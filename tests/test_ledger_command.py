@@ -10,7 +10,7 @@ import pytest
 from test_page import Reader
 
 from dml_bench.cli import main
-from dml_bench.ledger import account, answers, summary
+from dml_bench.ledger import account, answers, legend, summary
 from dml_bench.ledger.budgets import gathered
 from dml_bench.ledger.sentences import anchor
 from dml_bench.pages import prose
@@ -65,6 +65,10 @@ def test_the_page_holds_all_that_the_ledger_says_of_each_question(text):
     found = answers.answers(gathered(read_records(PUBLISHED)), prose.FOLDER)
     assert len(found) > 5
     assert prose.blocks(summary.abstract(found), "In short") in text
+    assert (
+        prose.blocks(legend.section(gathered(read_records(PUBLISHED))), "Datasets and words")
+        in text
+    )
     for question in found:
         assert prose.blocks(summary.short(question), f"{question.title}, in short") in text
         assert prose.blocks(question.lines(prose.FOLDER), question.title) in text

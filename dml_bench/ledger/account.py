@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dml_bench.atomic import atomic_write
-from dml_bench.ledger import budgeted, printed
+from dml_bench.ledger import budgeted, legend, printed
 from dml_bench.ledger.answers import answers
 from dml_bench.ledger.budgets import gathered
 from dml_bench.ledger.section import Section, sure
-from dml_bench.ledger.sentences import anchor
-from dml_bench.ledger.summary import abstract, short
-from dml_bench.ledger.verdicts import FAILS, HOLDS, Line
+from dml_bench.ledger.sentences import processors
+from dml_bench.ledger.summary import NEITHER, NOT_BEHIND, abstract, short
+from dml_bench.ledger.verdicts import Line
 from dml_bench.results import read_records
 from dml_bench.types import RunResult
 
@@ -29,22 +29,34 @@ claim they say what the paper says of it, of its dataset at its budget. What a p
 missed by is given where dataset and epochs are the same; a goal that is put to a recipe is another
 thing.
 """
+SHORT = """What each question comes to; in brackets by how many points the first side is ahead.
+"6 × 10,506" are epochs times images. The tables below have both sides, intervals and seeds."""
 RULES = """Metrics in per cent, of the last epoch. A difference is a mean over the seeds that
 both sides have, with its 95 % interval by Student's t: it says what other seeds would give on these
-test images, not what other images would. A claim **holds** if the interval lies wholly on its side,
-**is refuted** if it lies on the other (what "helps" then harms); else it is **not decided** by
-these runs, and one seed decides nothing. Two end alike if the interval lies within a point; that
-they do is refuted if it lies beyond; else it is said how far apart they may be.
+test images, not what other images would, and at this budget, not at another. A claim **holds** if
+the interval lies wholly on its side, **fails** if it lies on the other (what "helps" then harms);
+else it is **not decided** by these runs; **one seed** has no interval. Two end alike if the
+interval lies within a point; that they do fails if it lies beyond; else it is said how far apart
+they may be: few seeds can seldom say more.
 
 Of {claims} comparisons of a claim that have an interval {decided} are decided, each by itself. Of
 so many, some are by chance: **by a hair** marks those that are not among the {firm} that stay
-decided where one in twenty of the decided may be wrong (Benjamini and Hochberg). They are best
-asked again with other seeds. {gains} more stand in the tables of what training gains, unmarked.
+decided where one in twenty of the decided may be wrong (Benjamini and Hochberg, who ask that
+comparisons which hang together do so in the same direction). They are best asked again with other
+seeds. {gains} more stand in the tables of what training gains, marked among all of those.
+
+{behind} beside a difference: the method that is behind does not end above the network that its
+training began with; {neither}: neither does. Then it is not learning that is compared. No method
+was tuned at these budgets but the project's own.
 
 "As released" is the authors' loss at their rate, batch and dimension, in our recipe for a dataset;
 on birds their code also takes the nearest neighbour for every other second view, and there the word
 says so, too. On letters the augmentation is ours, and the schedules are those of the tables. In
-tables ± is the interval over seeds; [low, high] is one run's, over its test classes."""
+tables ± is the interval over seeds; [low, high] is one run's, over its test classes.
+
+In {mixed} of all {asked} comparisons a seed's two runs were made on two kinds of processor, as
+their sentences say. A seed draws the same weights, images and augmentations on each; how sums are
+rounded differs, and what that moves was not measured by itself."""
 
 
 def write(folder: Path) -> Path:
@@ -74,13 +86,17 @@ def text(records: Sequence[RunResult], folder: str) -> str:
         HEAD.format(folder=folder, rules=rules(sections)),
         "## In short",
         "",
+        SHORT,
+        "",
         *abstract(sections),
+        "",
+        "## Datasets and words",
+        "",
+        *legend.section(groups),
         "",
     ]
     for section in sections:
-        lines += [f"### [{section.title}](#{anchor(section.title)})", "", *short(section), ""]
-    for section in sections:
-        lines += [f"## {section.title}", "", *section.lines(folder), ""]
+        lines += [f"## {section.title}", "", *short(section), "", *section.lines(folder), ""]
     lines += ["## Printed numbers, and ours of the same budget", ""]
     lines += printed.section(groups, folder)
     lines += ["## What was run, a table a budget", "", *budgeted.section(groups, folder)]
@@ -96,10 +112,12 @@ def rules(sections: Sequence[Section]) -> str:
     claims = [one for section in sections for one in section.compared]
     known = {_runs(one) for one in claims}
     gains = [one for section in sections for one in section.gains if _runs(one) not in known]
-    decided = [one for one in claims if one.verdict in (HOLDS, FAILS)]
+    decided = [one for one in claims if one.decided]
     firm = [one for one in decided if not one.hair]
+    mixed = sum(bool(processors(one)) for one in claims)
     counts = {"claims": sure(claims), "decided": len(decided), "firm": len(firm)}
-    return RULES.format(gains=sure(gains), **counts)
+    counts |= {"asked": len(claims), "mixed": mixed, "gains": sure(gains)}
+    return RULES.format(behind=NOT_BEHIND, neither=NEITHER, **counts)
 
 
 def _runs(one: Line) -> tuple[str, ...]:

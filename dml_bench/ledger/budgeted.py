@@ -6,7 +6,7 @@ from statistics import fmean
 
 from dml_bench.ledger.budgets import Group, budget, primary
 from dml_bench.ledger.naming import labels, switches
-from dml_bench.ledger.sentences import difference, links
+from dml_bench.ledger.sentences import difference, links, outcome
 from dml_bench.ledger.starts import Gain
 from dml_bench.ledger.verdicts import Line
 from dml_bench.parts import cent
@@ -34,16 +34,34 @@ def section(groups: Sequence[Group], folder: str) -> list[str]:
 def _table(groups: Sequence[Group], folder: str) -> list[str]:
     metric = primary(groups[0][0])
     lines = [
-        f"| recipe | {metric} | alignment | uniformity | switches | runs |",
-        "| :-- | --: | --: | --: | :-- | :-- |",
+        f"| recipe | {metric} | alignment | uniformity | steps | training, s | switches | runs |",
+        "| :-- | --: | --: | --: | --: | --: | :-- | :-- |",
     ]
     names = labels([group[0].recipe for group in groups])
     named = sorted(zip(groups, names, strict=True), key=lambda pair: (-_mean(pair[0]), pair[1]))
     for group, name in named:
         lie = " | ".join(distance(group, which) for which in DISTANCES)
-        about = f"{switches(group[0].recipe)} | {links(group, folder)}"
+        cost = f"{steps(group[0])} | {_seconds(group)}"
+        about = f"{cost} | {switches(group[0].recipe)} | {links(group, folder)}"
         lines.append(f"| {name} | {value(group)} | {lie} | {about} |")
     return lines
+
+
+def steps(result: RunResult) -> str:
+    """Return how many steps a training took, in words; empty where it had none."""
+    rows = [row for row in result.curve if "images_per_second" in row]
+    images = sum(row["images_per_second"] * row["seconds"] for row in rows)
+    return f"{round(images / result.recipe.batch):,}" if rows else ""
+
+
+def _seconds(group: Group) -> str:
+    known = [result.seconds["train"] for result in group if "train" in result.seconds]
+    trained = group[0].recipe.epochs and known
+    return (
+        ""
+        if not trained
+        else "–".join(dict.fromkeys(f"{s:,.0f}" for s in (min(known), max(known))))
+    )
 
 
 def _mean(group: Group) -> float:
@@ -93,7 +111,8 @@ def _gains(found: Sequence[Gain], folder: str) -> list[str]:
     ]
     for gain, name in zip(found, labels([one.start.a[0].recipe for one in found]), strict=True):
         one = gain.start
-        cells = [name, cent(one.values[1]), cent(one.values[0]), difference(one), one.verdict]
+        cells = [name, cent(one.values[1]), cent(one.values[0]), difference(one)]
+        cells += [outcome(one).replace("**", "")]
         cells.append(difference(gain.features) if gain.features else "")
         cells += [_to(one, which) for which in DISTANCES]
         cells += [switches(one.a[0].recipe), f"{links(one.a, folder)} from {links(one.b, folder)}"]

@@ -4,12 +4,19 @@ No table of the ledger holds two budgets.
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import PurePath
 
-from dml_bench.ledger.claims import SAME_STEP, Claim
-from dml_bench.ledger.released import as_released, meets, released_loss
+from dml_bench.ledger.claims import PLAIN, SAME_STEP, Claim
+from dml_bench.ledger.released import (
+    as_released,
+    meets,
+    neighbourly,
+    released_loss,
+    released_steps,
+)
 from dml_bench.methods import METHODS
 from dml_bench.plugins import is_plugin
 from dml_bench.rows import groups as grouped
@@ -30,6 +37,7 @@ BUDGET = frozenset(
 )
 """What two methods must have alike so that their numbers are of one budget."""
 UNTRAINED = ("pixels", "random", "init")
+IMAGES = re.compile(r"(\d+) epochs? of ([\d,]+) images")
 
 
 def gathered(records: Sequence[RunResult]) -> list[list[RunResult]]:
@@ -119,6 +127,10 @@ def _same_options(a: Recipe, b: Recipe, but: frozenset[str]) -> bool:
     return a.method == b.method and all(a.options.get(n) == b.options.get(n) for n in names)
 
 
+def _joined(*words: str) -> str:
+    return ", ".join(filter(None, words))
+
+
 @dataclass(frozen=True)
 class Where:
     """What a run was given, in words; two with the same words had the same.
@@ -126,9 +138,9 @@ class Where:
     Args:
         dataset: with the pixels that the network sees, where images are made as large.
         network: and where its weights come from.
-        epochs: and how many images; empty for an untrained network.
-        precision: empty where the comparison is about it, or for an untrained network.
-        kept: what of the network is not trained, or thrown away.
+        epochs: and how many images; of an untrained network the images of the gallery.
+        precision: empty where the comparison is about it.
+        kept: what is not as released: of the network, of the rate, of the second view.
     """
 
     dataset: str
@@ -138,13 +150,22 @@ class Where:
     kept: str = ""
 
     def __str__(self) -> str:
-        words = (self.dataset, self.network, self.epochs or "untrained", self.precision)
-        return "; ".join(filter(None, (", ".join(filter(None, words)), self.kept)))
+        words = _joined(self.dataset, self.network, self.epochs, self.precision)
+        return "; ".join(filter(None, (words, self.kept)))
 
     @property
     def brief(self) -> str:
-        """Dataset and epochs alone."""
-        return "; ".join(filter(None, (f"{self.dataset}, {self.epochs or 'untrained'}", self.kept)))
+        """All but the network."""
+        return str(replace(self, network=""))
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """It in words, from the briefest: "glyphs 6 × 10,506" are epochs times images."""
+        looked = IMAGES.sub(r"\1 × \2", self.epochs)
+        name, *side = self.dataset.split(", ")
+        words = [f"{name} {looked}", _joined(f"{name} {looked}", *side)]
+        words.append(_joined(words[-1], self.precision))
+        return (*(_joined(one, self.kept) for one in words), self.brief, str(self))
 
 
 def budget(result: RunResult, without: frozenset[str] = frozenset()) -> Where:
@@ -157,19 +178,36 @@ def budget(result: RunResult, without: frozenset[str] = frozenset()) -> Where:
     recipe = result.recipe
     side = f", {recipe.crop} px" if recipe.resize else ""
     dataset = f"{PurePath(recipe.dataset).name}{side}"
-    if not recipe.epochs:
-        return Where(dataset, network(recipe))
     epochs = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
     images = result.counts.get("train_images")
     if images and "share" not in without:
         epochs += f" of {images:,} images"
+    if not recipe.epochs:
+        gallery = result.counts.get("gallery_images")
+        epochs = f"untrained, gallery of {gallery:,} images" if gallery else "untrained"
     precision = "" if "precision" in without else recipe.precision
     return Where(dataset, network(recipe), epochs, precision)
 
 
 def setting(result: RunResult, without: frozenset[str] = frozenset()) -> Where:
-    """Return the budget, and what of the network is trained, where that is not all of it."""
-    return replace(budget(result, without), kept=", ".join(kept(result.recipe, without)))
+    """Return the budget, and what is not as released: of the network, the rate, the second view.
+
+    Args:
+        result: of a trained run.
+        without: fields and options that are not to be said: those that a comparison is about.
+    """
+    words = (*kept(result.recipe, without), *_unlike_released(result, without))
+    return replace(budget(result, without), kept=", ".join(words))
+
+
+def _unlike_released(result: RunResult, without: frozenset[str]) -> Iterator[str]:
+    recipe = result.recipe
+    if recipe.method != PLAIN["method"]:
+        return
+    if "neighbour" not in without and recipe.options["neighbour"] != neighbourly(result):
+        yield "the neighbour" if recipe.options["neighbour"] else "without the neighbour"
+    if "lr" not in without and recipe.lr != released_steps(recipe)["lr"]:
+        yield f"rate {recipe.lr:.3g}"
 
 
 def network(recipe: Recipe) -> str:

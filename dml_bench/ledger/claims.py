@@ -10,7 +10,9 @@ from typing import Any
 
 MORE, LESS, ALIKE = ("more", "less", "alike")
 """What a claim may expect of its first side beside its second."""
-SAME_RATE, SAME_STEP = ("same rate", "same step")
+SAME_RATE, SAME_STEP, ANY_RATE = ("same rate", "same step", "any rate")
+PLAINLY = ("holds", "fails", "not decided")
+"""What is said in short of a claim that holds, of one that fails, of one that is not decided."""
 Side = Mapping[str, Any]
 """What a recipe must say: field -> value, "options.form" -> an option's."""
 
@@ -34,10 +36,13 @@ class Claim:
     Args:
         text: the sentence.
         a, b: the two sides; the first is as released but for what they name.
+        short: what the claim is called among others of its question; its text without.
+        words: what is said in short of what so holds, fails, is not decided.
         expected: what it says of a beside b: `MORE`, `LESS` or `ALIKE`.
         printed: a suite and two of its rows, whose printed numbers stand for the two sides.
         across: whether the sides are two methods: they have the budget alike, each its own rate.
-        rate: `SAME_RATE`; or `SAME_STEP`, then the printed loss has it divided by the batch.
+        rate: `SAME_RATE`, the released one for both; `SAME_STEP`, then the printed loss has it
+            divided by the batch; `ANY_RATE`, then each that both were run at is asked by itself.
         unseen: whether it is asked of classes alone that training never shows.
         by: "result" (after the last epoch) or "curve" (the mean over the epochs of the monitor).
         beside: a metric whose difference is said, too; it decides nothing.
@@ -53,11 +58,15 @@ class Claim:
     unseen: bool = False
     by: str = "result"
     beside: str = ""
+    short: str = ""
+    words: tuple[str, str, str] = PLAINLY
 
     @property
     def named(self) -> frozenset[str]:
-        """The fields that the two sides may differ in, as they name them."""
-        return frozenset(name for name in (*self.a, *self.b) if "." not in name) - {"weights"}
+        """The fields that the two sides may differ in, as they name them; no head has its size."""
+        named = {name for name in (*self.a, *self.b) if "." not in name}
+        sized = {"dim"} if "none" in (self.a.get("head"), self.b.get("head")) else set()
+        return frozenset(named | sized) - {"weights"}
 
     @property
     def options(self) -> frozenset[str]:
@@ -83,6 +92,19 @@ class Goal:
 
 
 @dataclass(frozen=True)
+class Rises:
+    """That the recipes of a side end above what they started from, at the released rate.
+
+    Args:
+        text: the sentence.
+        a: the side.
+    """
+
+    text: str
+    a: Side
+
+
+@dataclass(frozen=True)
 class Question:
     """Claims that belong together.
 
@@ -91,6 +113,7 @@ class Question:
         claims: in reading order.
         checked: how it is made sure that no mistake of our own answers.
         printed: what the paper says to it beyond the numbers of its tables.
+        rises: asked beside the claims.
         goals: of InvaSpread as released.
     """
 
@@ -98,4 +121,5 @@ class Question:
     claims: tuple[Claim, ...]
     checked: str
     printed: str = ""
+    rises: tuple[Rises, ...] = ()
     goals: tuple[Goal, ...] = ()

@@ -1,14 +1,14 @@
 """When training helps at all: the ledger's section of starts and gains, in sentences."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from dml_bench.ledger import budgeted, naming, starts, summary
 from dml_bench.ledger.questions import START
-from dml_bench.ledger.section import Asked, Section
-from dml_bench.ledger.sentences import anchor, interval, sentence
+from dml_bench.ledger.section import Asked, Section, sure
+from dml_bench.ledger.sentences import anchor, interval, outcome, sentence
 from dml_bench.ledger.starts import Gain
-from dml_bench.ledger.verdicts import HOLDS, Line, at
+from dml_bench.ledger.verdicts import HOLDS, Line, at, firm
 from dml_bench.parts import cent, signed
 from dml_bench.published import published
 
@@ -34,6 +34,8 @@ def helps(found: Sequence[Gain], folder: str) -> Section:
         folder: where the runs lie, seen from the page.
     """
     printed, about = _risen()
+    most = firm(one for gain in found for one in gain.lines)
+    found = [gain.marked(most) for gain in found]
     released = [replace(one, remark=_course(one)) for one in starts.by_strength(found)]
 
     def tell(one: Line, folder: str) -> str:
@@ -43,9 +45,10 @@ def helps(found: Sequence[Gain], folder: str) -> Section:
     return Section(
         "When does it help at all",
         [Asked(text, released, tell, printed, about)],
-        notes=[*summary.tally(list(_kinds(found)), methods=True), "", *_above(found)],
+        lead=list(_best(found)),
+        notes=[*summary.tally(list(_kinds(found))), "", *_above(found)],
         after=[*budgeted.gains(found, folder), *CHECKED],
-        gains=[one for g in found for one in (g.start, g.features) if one],
+        gains=[one for gain in found for one in gain.lines],
     )
 
 
@@ -69,37 +72,58 @@ def _over_features(found: Sequence[Gain]) -> list[Line]:
     ]
 
 
-def _above(found: Sequence[Gain]) -> Iterator[str]:
-    """Yield a table of the recipes that end above the features that they had without training."""
-    yield "| above the frozen ImageNet features | where | by | seeds |"
-    yield "| :-- | :-- | --: | --: |"
+def _named(found: Sequence[Gain]) -> list[tuple[str, Line]]:
+    """Return what ends above the features that it had untrained: its name, the most first."""
     over = _over_features(found)
     recipes = [one.a[0].recipe for one in over]
     best = sorted((one for one in over if one.verdict == HOLDS), key=lambda one: -one.difference)
-    for one in best:
-        name = naming.known(one.a[0].recipe, recipes)
+    return [(naming.known(one.a[0].recipe, recipes), one) for one in best]
+
+
+def _best(found: Sequence[Gain]) -> Iterator[str]:
+    """Yield in short what ends above the frozen features, with labels and without."""
+    for word, labelled in (("Without", False), ("With", True)):
+        some = [one for one in found if not _drawn(one) and _labelled(one) == labelled]
+        best = _named(some)
+        lines = [one for _, one in best]
+        told = [
+            f"{name} {signed(one.difference)} ({at(one, lines, briefly=True)})"
+            for name, one in best
+        ]
+        asked = f"{len(best)} of {sure(_over_features(some))} recipes with more than one seed"
+        names = f": {'; '.join(told)}" if told else ""
+        yield f"{word} labels, from ImageNet weights, {asked} end above the frozen features{names}."
+
+
+def _above(found: Sequence[Gain]) -> Iterator[str]:
+    """Yield a table of the recipes that end above the features that they had without training."""
+    yield "| above the frozen ImageNet features | where | by | seeds | it rises |"
+    yield "| :-- | :-- | --: | --: | :-- |"
+    named = _named(found)
+    for name, one in named:
         apart = interval(one.difference, one.half)
-        yield f"| {name} | {at(one, best)} | {apart} | {len(one.a)} |"
-    if not best:
-        yield "| none that is decided |  |  |  |"
+        where = at(one, [other for _, other in named])
+        yield f"| {name} | {where} | {apart} | {len(one.a)} | {outcome(one)} |"
+    if not named:
+        yield "| none that is decided |  |  |  |  |"
 
 
-def _risen() -> tuple[str, str]:
+def _risen() -> tuple[Mapping[str, str], str]:
     """Return what the paper prints of a pretrained start and of what training makes of it."""
     rows = [
         row
         for row in (*published("cub200"), *published("cars196"))
         if row.source_key.startswith("invaspread_t") and row.metric == "recall@1"
     ]
-    apart, told = [], []
+    apart, told = {}, []
     for one in rows:
         mine = (row for row in rows if row.source == one.source and row.method == "invaspread")
         after = next(mine, None)
         if one.method == "init" and after:
-            apart.append(signed(after.value - one.value))
+            apart[one.dataset] = signed(after.value - one.value)
             rise = f"{cent(one.value)} to {cent(after.value)}"
             told.append(f"{rise} ({one.dataset}; {one.source})")
-    return ", ".join(apart), f"Printed: pretrained weights rise from {' and from '.join(told)}."
+    return apart, f"Printed: pretrained weights rise from {' and from '.join(told)}."
 
 
 def _drawn(one: Gain) -> bool:

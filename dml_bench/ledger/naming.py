@@ -116,10 +116,11 @@ def _unsaid(recipe: Recipe, name: str, values: Sequence[Any]) -> Any:
     plain = _plainly(recipe).get(name)
     if plain in values or name in SAID:
         return plain
-    counts = Counter(to_json(value) for value in values)
+    some = [value for value in values if name != "lr" or value] or values  # 0 trains nothing
+    counts = Counter(to_json(value) for value in some)
     most = max(counts.values())
     first = min(text for text, n in counts.items() if n == most)
-    return next(value for value in values if to_json(value) == first)
+    return next(value for value in some if to_json(value) == first)
 
 
 def _plainly(recipe: Recipe) -> Mapping[str, Any]:

@@ -28,6 +28,11 @@ STANDS_FOR: Mapping[str, Sequence[str]] = {
 """A dataset that papers print -> ours whose order of methods may be held against theirs."""
 
 
+def stands_for(result: RunResult, theirs: str) -> bool:
+    """Return whether a run is of a dataset that papers print, or of one that stands for it."""
+    return place(result)[0] in STANDS_FOR.get(theirs, (theirs,))
+
+
 Order = tuple[Published, Published, Line]
 """Two printed numbers of one table, the better first, and our two methods beside each other."""
 

@@ -1,13 +1,15 @@
 """The project's own recipe beside the released one, at as many looks, and both beside a goal."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from dml_bench.ledger import verdicts
 from dml_bench.ledger.budgets import (
     BUDGET,
     EVERY,
     Group,
+    Where,
     alike,
     budget,
     primary,
@@ -44,6 +46,7 @@ class Own:
 
     Args:
         released: over InvaSpread as released.
+        optimised: by its optimiser over the same by SGD.
         alike: over the released loss with the own recipe's optimiser, rate, head, batch norm and
             batch.
         risen: over the network that its training began with.
@@ -55,6 +58,7 @@ class Own:
     """
 
     released: Sequence[Line]
+    optimised: Sequence[Line]
     alike: Sequence[Line]
     risen: Sequence[Line]
     stepped: Sequence[Line]
@@ -65,12 +69,13 @@ class Own:
     @property
     def claims(self) -> Mapping[str, Sequence[Line]]:
         """A claim -> what was compared for it."""
-        other = "the released loss with its optimiser, rate, head and batch"
+        other = "the released loss with its network, optimiser, rate and batch"
         rate = "Sprint's rate and batch than at its own"
         return {
             "Sprint does better than InvaSpread as released": self.released,
-            f"Sprint does better than {other}": self.alike,
+            f"Sprint does better than {other}, each with its schedule": self.alike,
             "Sprint ends above what it started from": self.risen,
+            "Sprint does better by Muon than by SGD, each with its schedule": self.optimised,
             "The released loss does better by Muon than by SGD, all else alike": self.stepped,
             f"By SGD, the released loss does better at {rate}": self.slower,
         }
@@ -95,6 +100,7 @@ def own(groups: Sequence[Group], gains: Sequence[Gain]) -> Own:
     slower = [g for g in slower if g[0].recipe.weights == "none"]
     return Own(
         released=_beside(stands, whole, LOOKS),
+        optimised=_beside(stands, [g for g in tried if _same_loss(g[0])], STEPS - {"optimiser"}),
         alike=[one for near in (True, False) for one in _alike(stands, same, near)],
         risen=[gain.start for gain in gains if as_own(gain.start.a[0])],
         stepped=_beside(muon, sgd, EVERY - OPTIMISER),
@@ -133,10 +139,23 @@ def as_it_stands(result: RunResult) -> bool:
     What differs was tried on the way to it.
     """
     recipe = result.recipe
-    wanted = options(METHODS[OWN].Method, {})
-    if recipe.weights != "none":  # said beside it, as the head and batch norm are
-        wanted["neighbour"] = recipe.options["neighbour"]
-    return dict(recipe.options) == wanted and meets(recipe, {**own_unsaid(recipe), **SHAPE})
+    return not method_options(recipe) and meets(recipe, {**own_unsaid(recipe), **SHAPE})
+
+
+def method_options(recipe: Recipe) -> Mapping[str, Any]:
+    """Return the options of a run of the project's own method that do not go without saying.
+
+    From pretrained weights the neighbour does: it is said beside it, as head and batch norm are.
+    """
+    usual = options(METHODS[OWN].Method, {})
+    free = set() if recipe.weights == "none" else {"neighbour"}
+    found = {name: value for name, value in recipe.options.items() if name not in free}
+    return {name: value for name, value in found.items() if value != usual[name]}
+
+
+def _same_loss(result: RunResult) -> bool:
+    """Return whether a run has the own method's loss, by SGD."""
+    return result.recipe.optimiser == "sgd" and not method_options(result.recipe)
 
 
 def _beside(mine: Sequence[Group], others: Sequence[Group], same: frozenset[str]) -> list[Line]:
@@ -144,9 +163,17 @@ def _beside(mine: Sequence[Group], others: Sequence[Group], same: frozenset[str]
     for a in mine:
         for b in others:
             if _looks(a[0].recipe) == _looks(b[0].recipe) and alike(a[0], b[0], same):
-                found.append(line(a, b, (primary(a[0]), of_result), where=setting(a[0])))
+                found.append(line(a, b, (primary(a[0]), of_result), where=_where(a[0], b[0])))
     known = [one for one in found if one]
     return sorted(known, key=lambda one: (str(one.where), -one.difference))
+
+
+def _where(a: RunResult, b: RunResult) -> Where:
+    """Return the budget of two runs, and what is not as released of both or, named, of one."""
+    mine, theirs = setting(a), setting(b)
+    if mine.kept == theirs.kept or not mine.kept:
+        return mine
+    return replace(mine, kept=f"{a.recipe.method} with {mine.kept}")
 
 
 def _looks(recipe: Recipe) -> int:

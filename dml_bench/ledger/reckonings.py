@@ -5,7 +5,7 @@ Numbers and verdicts; the sentences are made elsewhere.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from dml_bench.ledger.budgets import Group, matched, primary, setting
@@ -50,15 +50,27 @@ def of_claim(claim: Claim, groups: Sequence[Group]) -> list[Line]:
             if a[0].recipe.monitor != b[0].recipe.monitor:
                 continue
             measure = (f"{a[0].recipe.monitor}, mean over the epochs,", of_curve)
-        one = line(a, b, measure, claim.expected, where=setting(a[0], claim.named))
+        one = line(a, b, measure, claim.expected, where=setting(a[0], claim.named | claim.options))
         if one:
             found[one.where].append(one)
-    best = [max(some, key=lambda one: _rank(one, claim.across)) for some in found.values()]
+    best = [_served(some) if claim.across else _longest(some) for some in found.values()]
     return sorted(best, key=lambda one: str(one.where))
 
 
-def _rank(one: Line, across: bool) -> tuple[int, float]:
-    return len(one.a), (one.values[1] if across else 0.0)
+def _longest(found: Sequence[Line]) -> Line:
+    """Return the comparison with the most seeds, of one place."""
+    return max(found, key=lambda one: len(one.a))
+
+
+def _served(found: Sequence[Line]) -> Line:
+    """Return the comparison where the second method came out best, and say of how many rates.
+
+    One of more seeds stands before one of fewer: one lucky seed is no better recipe.
+    """
+    best = max(found, key=lambda one: (len(one.a), one.values[1]))
+    rates = {one.b[0].recipe.lr for one in found}
+    told = f"{best.b[0].recipe.method} at the best of {len(rates)} rates"
+    return replace(best, remark=told) if len(rates) > 1 else best
 
 
 def caught_up(one: Line) -> str:

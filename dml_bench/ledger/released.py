@@ -4,13 +4,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from dml_bench.ledger.claims import LOSS, SAME_RATE, SAME_STEP, Side
+from dml_bench.ledger.claims import ANY_RATE, LOSS, SAME_RATE, SAME_STEP, Side
 from dml_bench.rows import place
 from dml_bench.types import Recipe, RunResult
 
-DRAWN: Mapping[str, Any] = {"lr": 0.03, "batch": 128}
+RANDOM_STEPS: Mapping[str, Any] = {"lr": 0.03, "batch": 128}
 """Rate and batch from random weights: those of seen classes; letters have them, too."""
-PRETRAINED: Mapping[str, Any] = {"lr": 0.001, "batch": 64}
+PRETRAINED_STEPS: Mapping[str, Any] = {"lr": 0.001, "batch": 64}
 """Rate and batch from pretrained weights, where the classes of the test are never seen."""
 SHAPE: Side = {"dim": 128, "validation": 0.0}
 """What goes with the released recipe, whoever steps the weights."""
@@ -35,8 +35,17 @@ def meets(recipe: Recipe, side: Side) -> bool:
 
 def released_loss(result: RunResult) -> bool:
     """Return whether a run has the released loss, with the neighbour just where the code has it."""
-    neighbour = place(result)[0] in NEIGHBOURLY
-    return meets(result.recipe, {**LOSS, "options.neighbour": neighbour})
+    return meets(result.recipe, {**LOSS, "options.neighbour": neighbourly(result)})
+
+
+def neighbourly(result: RunResult) -> bool:
+    """Return whether the released code takes the neighbour on the dataset of a run."""
+    return place(result)[0] in NEIGHBOURLY
+
+
+def released_steps(recipe: Recipe) -> Mapping[str, Any]:
+    """Return the released rate and batch, by where the weights of a recipe come from."""
+    return RANDOM_STEPS if recipe.weights == "none" else PRETRAINED_STEPS
 
 
 def as_released(recipe: Recipe, but: frozenset[str] = frozenset(), rate: str = SAME_RATE) -> bool:
@@ -45,16 +54,17 @@ def as_released(recipe: Recipe, but: frozenset[str] = frozenset(), rate: str = S
     Args:
         recipe: of a run.
         but: fields that may be others.
-        rate: `SAME_STEP` if the printed loss, a sum over the batch, has the rate divided by it.
+        rate: `SAME_STEP` if the printed loss, a sum over the batch, has the rate divided by it;
+            `ANY_RATE` if it may be any.
     """
-    tuned = DRAWN if recipe.weights == "none" else PRETRAINED
+    tuned = released_steps(recipe)
     summed = rate == SAME_STEP and recipe.options.get("form") == "paper"
     lr = recipe.lr * recipe.batch if summed else recipe.lr
     shape = {name: value for name, value in SHAPE.items() if name not in but}
     if recipe.head == "none":  # then the dimension is the network's
         shape.pop("dim", None)
     return (
-        ("lr" in but or math.isclose(lr, tuned["lr"]))
+        ("lr" in but or rate == ANY_RATE or math.isclose(lr, tuned["lr"]))
         and recipe.batch == tuned["batch"]
         and ("optimiser" in but or recipe.optimiser == "sgd")
         and meets(recipe, shape)

@@ -3,9 +3,10 @@
 Numbers and verdicts; `summary` and `account` put them into words.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from dml_bench.ledger.claims import PLAINLY
 from dml_bench.ledger.verdicts import ABSENT, Line, marked
 
 Tell = Callable[[Line, str], str]
@@ -19,17 +20,19 @@ class Asked(NamedTuple):
         text: the claim.
         found: a comparison for each budget that has one.
         tell: what makes a sentence of one.
-        printed: the difference that a paper printed, in words; empty where none did.
+        printed: a dataset -> the difference that a paper printed for it, in words.
         about: what it printed, with its source.
-        but: what is to be known of all of it.
+        short: what the claim is called among others of its section; its text without.
+        words: what is said in short of what so holds, fails, is not decided.
     """
 
     text: str
     found: Sequence[Line]
     tell: Tell
-    printed: str = ""
+    printed: Mapping[str, str] = {}
     about: str = ""
-    but: str = ""
+    short: str = ""
+    words: tuple[str, str, str] = PLAINLY
 
 
 class Section(NamedTuple):
@@ -38,18 +41,18 @@ class Section(NamedTuple):
     Args:
         title: its heading.
         asked: its claims, in reading order.
-        notes: what it comes to beside them, in Markdown.
-        after: what stands below them.
+        lead: what stands of it in short beside them, sentences in Markdown.
+        notes: its tables beside that of the claims, in Markdown.
+        after: what stands below all else.
         gains: comparisons of no claim, of its tables of what training gains.
-        listed: whether the claims stand in short, too, each with its numbers.
     """
 
     title: str
     asked: Sequence[Asked] = ()
+    lead: Sequence[str] = ()
     notes: Sequence[str] = ()
     after: Sequence[str] = ()
     gains: Sequence[Line] = ()
-    listed: bool = True
 
     @property
     def compared(self) -> Iterator[Line]:
@@ -64,7 +67,7 @@ class Section(NamedTuple):
         return self._replace(asked=asked)
 
     def lines(self, folder: str) -> list[str]:
-        """Return all of it but its heading and what stands in short, in Markdown.
+        """Return all of it but its heading and its tables, in Markdown.
 
         Args:
             folder: where the records lie, seen from the page.

@@ -18,7 +18,8 @@ def sentence(one: Line, folder: str) -> str:
         one: the comparison.
         folder: where the records lie, seen from the page.
     """
-    remark = f" Here {one.remark}." if one.remark else ""
+    known = "; ".join(remarks(one))
+    remark = f" Here {known}." if known else ""
     return f"{_beside(one)}: {outcome(one)}.{remark} Runs: {_runs(one, folder)}."
 
 
@@ -39,7 +40,41 @@ def _beside(one: Line) -> str:
 
 
 def _runs(one: Line, folder: str) -> str:
-    return f"{links(one.a, folder)} against {links(one.b, folder)}"
+    on = processors(one)
+    told = f", on {on}" if on else ""
+    return f"{links(one.a, folder)} against {links(one.b, folder)}{told}"
+
+
+def processors(one: Line) -> str:
+    """Return which processors were paired, in words; empty where each pair ran on one kind."""
+    each = [[run.environment.get("processor") for run in side] for side in (one.a, one.b) if side]
+    pairs = list(zip(*each, strict=True))
+    unlike = [pair for pair in pairs if None not in pair and len(set(pair)) > 1]
+    some = "" if len(unlike) == len(pairs) else f" in {len(unlike)} of {len(pairs)} pairs"
+    return f"two kinds of processor{some}" if unlike else ""
+
+
+def remarks(one: Line) -> list[str]:
+    """Return what is to be known of a comparison besides, in words."""
+    sizes = [scored(side[0]) for side in (one.a, one.b) if side]
+    unlike = len(set(sizes)) > 1 and None not in sizes
+    told = " against ".join(f"{size:,}" for size in sizes if size) if unlike else ""
+    return list(filter(None, (one.remark, told and f"asked in {told} dimensions")))
+
+
+def scored(result: RunResult) -> int | None:
+    """Return in how many dimensions a run was asked; None where its record does not say.
+
+    A head that is thrown away leaves the network's.
+    """
+    recipe = result.recipe
+    known = None if recipe.head == "projection" else recipe.dim
+    return result.counts.get("dimensions", known)
+
+
+def measured(one: Line) -> str:
+    """Return what was measured, as a table says it."""
+    return one.name.rstrip(",")
 
 
 def alone(one: Line, folder: str, goal: str) -> str:

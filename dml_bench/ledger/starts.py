@@ -15,12 +15,25 @@ from dml_bench.ledger.budgets import (
 )
 from dml_bench.ledger.reckonings import of_result
 from dml_bench.ledger.released import meets, released
-from dml_bench.ledger.verdicts import FAILS, Line, line
+from dml_bench.ledger.verdicts import FAILS, HOLDS, ONE, Line, line, marked
 from dml_bench.rows import place
 from dml_bench.types import Recipe, RunResult
 
 START = BUDGET - {"epochs", "augmentation", "batch_norm", "trained", "share", "batch", "validation"}
 """What a trained run and its start have alike."""
+
+LOST, LOST_MEAN, UNSHOWN = (
+    "ends below its start",
+    "ends below its start, in the mean",
+    "is not shown to end above its start",
+)
+"""How a method ends that is not known to have risen."""
+BOTH = {
+    LOST: "both end below their start",
+    LOST_MEAN: "both end below their start, in the mean",
+    UNSHOWN: f"neither {UNSHOWN}".replace("is not", "is"),
+}
+"""The same of two."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +48,15 @@ class Gain:
 
     start: Line
     features: Line | None
+
+    @property
+    def lines(self) -> list[Line]:
+        """Both comparisons, where there are two."""
+        return [self.start, *([self.features] if self.features else [])]
+
+    def marked(self, most: float) -> "Gain":
+        """Return it with what is decided by a hair marked; chances up to `most` are firm."""
+        return Gain(marked(self.start, most), self.features and marked(self.features, most))
 
 
 def gains(groups: Sequence[Group]) -> list[Gain]:
@@ -76,14 +98,21 @@ def _from(trained: Group, untrained: Sequence[Group], head: str) -> Line | None:
     return None
 
 
-def losers(found: Sequence[Gain]) -> Mapping[str, bool]:
-    """Return the runs whose recipe ends, in the mean, below what it started from.
+def unrisen(found: Sequence[Gain]) -> Mapping[str, str]:
+    """Return the runs whose recipe is not known to end above what it started from.
+
+    A run of one seed is, where it ends above: it is all that is known of it.
 
     Returns:
-        the key of each -> whether that is decided.
+        the key of each -> how it ends, in words.
     """
-    lost = [one.start for one in found if one.start.difference < 0]
-    return {result.recipe.key: one.verdict == FAILS for one in lost for result in one.a}
+    told: dict[str, str] = {}
+    for one in (gain.start for gain in found):
+        if one.verdict == HOLDS or (one.verdict == ONE and one.difference > 0):
+            continue
+        below = LOST if one.verdict == FAILS else LOST_MEAN
+        told |= {result.recipe.key: below if one.difference < 0 else UNSHOWN for result in one.a}
+    return told
 
 
 def by_strength(found: Sequence[Gain]) -> list[Line]:

@@ -1,72 +1,91 @@
-"""The ledger in short: claims by what came out, and a table of each question's comparisons."""
+"""The ledger in short: what each question comes to, in words and in a table."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from dml_bench.ledger.orders import stands_for
 from dml_bench.ledger.section import Asked, Section
-from dml_bench.ledger.sentences import anchor, interval, outcome
-from dml_bench.ledger.verdicts import ABSENT, FAILS, HOLDS, OPEN, Line, at
+from dml_bench.ledger.sentences import anchor, interval, measured, outcome, remarks
+from dml_bench.ledger.verdicts import ABSENT, WORDS, Line, at
+from dml_bench.parts import cent, signed
 
 HEADER = (
-    "| claim | printed | where | ours | seeds | verdict |",
-    "| :-- | --: | :-- | :-- | --: | :-- |",
+    "| claim | printed | where | measured | first | second | difference | seeds | verdict |",
+    "| :-- | --: | :-- | :-- | --: | --: | :-- | --: | :-- |",
 )
-KINDS: Sequence[tuple[set[str], str]] = (
-    ({HOLDS}, "Holds wherever the runs decide it"),
-    ({HOLDS, FAILS}, "Holds in one place and is refuted in another"),
-    ({FAILS}, "Is refuted wherever the runs decide it"),
-    (set(), "Not decided anywhere"),
-)
-"""What came out of a claim's comparisons -> what is said of it."""
-HAIR = "by a hair"
+NEITHER, NOT_BEHIND = "‡", "†"
+"""Marks of a comparison where neither method has risen above its start, or not the one behind."""
+Told = tuple[str, str, Line]
+"""What is said of a comparison, what it is called there, and the comparison."""
 
 
 def abstract(sections: Sequence[Section]) -> list[str]:
-    """Return the claims by what came out of them, as a list in Markdown: by question, with a link.
+    """Return what each question comes to, as a list in Markdown, with a link to its section.
 
     Args:
-        sections: those that are not listed are left out.
+        sections: of the ledger.
     """
-    listed = [section for section in sections if section.listed]
     lines: list[str] = []
-    for kind, said in KINDS:
-        of_kind = [[one for one in s.asked if one.found and _kind(one) == kind] for s in listed]
-        lines += _told(said, listed, of_kind)
-    absent = [[one for one in s.asked if not one.found] for s in listed]
-    return [*lines, *_told(ABSENT.capitalize(), listed, absent)]
+    for section in sections:
+        lines.append(f"- **[{section.title}](#{anchor(section.title)})**")
+        lines += [f"  - {text}" for text in (*_told(section), *section.lead)]
+    return lines
 
 
-def _told(
-    said: str, sections: Sequence[Section], of_each: Sequence[Sequence[Asked]]
-) -> Iterator[str]:
-    """Yield what is said of claims, how many they are, and a line with those of each question."""
-    if count := sum(map(len, of_each)):
-        yield f"- **{said}** ({count}):"
-    for section, some in zip(sections, of_each, strict=True):
-        if some:
-            claims = "; ".join(map(_named, some))
-            yield f"  - [{section.title}](#{anchor(section.title)}): {claims}."
+def _told(section: Section) -> Iterator[str]:
+    """Yield what was found: place by place, or claim by claim where there are fewer of them."""
+    every = list(section.compared)
+    places = list(dict.fromkeys(at(one, every, briefly=True) for one in every))
+    ran = [claim for claim in section.asked if claim.found]
+    if len(ran) <= len(places):
+        for claim in ran:
+            told = [(one.verdict, at(one, every, briefly=True), one) for one in claim.found]
+            yield f"{claim.text}: {_grouped(told)}."
+    else:
+        for place in places:
+            here = [
+                (_word(one, claim), claim.short or claim.text, one)
+                for claim in ran
+                for one in claim.found
+                if at(one, every, briefly=True) == place
+            ]
+            yield f"{place}: {_grouped(here)}."
+    if absent := [claim.text for claim in section.asked if not claim.found]:
+        yield f"**{ABSENT}**: {'; '.join(absent)}."
 
 
-def _kind(claim: Asked) -> set[str]:
-    return {one.verdict for one in claim.found} - {OPEN}
+def _word(one: Line, claim: Asked) -> str:
+    return dict(zip(WORDS, claim.words, strict=False)).get(one.verdict, one.verdict)
 
 
-def _named(claim: Asked) -> str:
-    decided = [one for one in claim.found if one.verdict != OPEN]
-    hair = HAIR if decided and all(one.hair for one in decided) else ""
-    beside = ", ".join(filter(None, (hair, claim.but)))
-    return f"{claim.text} ({beside})" if beside else claim.text
+def _grouped(told: Sequence[Told]) -> str:
+    """Return names behind what is said of them: what holds first, what one seed ran last."""
+    found: dict[str, list[str]] = {}
+    for word, name, one in sorted(told, key=lambda each: WORDS.index(each[2].verdict)):
+        found.setdefault(word, []).append(_named(name, one))
+    return ". ".join(f"**{word}** {'; '.join(names)}" for word, names in found.items())
+
+
+def _named(name: str, one: Line) -> str:
+    """Return a name with the difference, and what to know of it."""
+    hair = "by a hair" if one.hair else ""
+    beside = ", ".join(filter(None, (f"{signed(one.difference)}{_mark(one)}", hair, one.but)))
+    return f"{name} ({beside})"
+
+
+def _mark(one: Line) -> str:
+    behind = one.idle[1 if one.difference > 0 else 0]
+    return NEITHER if all(one.idle) else NOT_BEHIND if behind else ""
 
 
 def short(section: Section) -> list[str]:
-    """Return what a question comes to: a table of its claims, and its notes.
+    """Return the tables of a question: of its claims, and its own.
 
     Args:
         section: of the ledger.
     """
     lines = []
-    if section.listed and section.asked:
+    if section.asked:
         lines += [*HEADER, *(row for claim in section.asked for row in _rows(claim))]
     return [*lines, *([""] if lines and section.notes else []), *section.notes]
 
@@ -74,35 +93,42 @@ def short(section: Section) -> list[str]:
 def _rows(claim: Asked) -> Iterator[str]:
     """Yield a line for each comparison of a claim; the first alone names it."""
     if not claim.found:
-        yield f"| {claim.text} | {claim.printed} |  |  |  | {ABSENT} |"
+        yield f"| {claim.text} | {_printed(claim)} |  |  |  |  |  |  | {ABSENT} |"
     for n, one in enumerate(claim.found):
-        text, printed = ("", "") if n else (claim.text, claim.printed)
-        said = "; ".join(filter(None, (outcome(one), one.remark)))
-        apart = interval(one.difference, one.half)
-        where = at(one, claim.found)
-        yield f"| {text} | {printed} | {where} | {apart} | {len(one.a)} | {said} |"
+        cells = ["" if n else claim.text, _printed(claim, one), at(one, claim.found), measured(one)]
+        cells += [cent(value) for value in one.values]
+        cells += [interval(one.difference, one.half), str(len(one.a))]
+        cells.append("; ".join((outcome(one), *remarks(one))))
+        yield f"| {' | '.join(cells)} |"
 
 
-def tally(kinds: Sequence[tuple[str, Sequence[Line]]], *, methods: bool = False) -> list[str]:
-    """Return a table of how many comparisons of a kind hold, each place for itself.
+def _printed(claim: Asked, one: Line | None = None) -> str:
+    """Return what papers printed for a claim; beside a comparison, of its own dataset alone."""
+    if one is None:
+        return ", ".join(f"{text} ({dataset})" for dataset, text in claim.printed.items())
+    mine = (text for theirs, text in claim.printed.items() if stands_for(one.a[0], theirs))
+    return next(mine, "")
+
+
+def tally(kinds: Sequence[tuple[str, Sequence[Line]]]) -> list[str]:
+    """Return a table of how many recipes hold what is said of them, each place for itself.
 
     Args:
         kinds: what is held of them, and the comparisons.
-        methods: whether they are of recipes: then the methods are counted, too; else of pairs.
     """
+    words = " | ".join(WORDS)
     lines = [
-        f"|  | where | {'recipes (methods)' if methods else 'pairs'} | hold | are refuted |"
-        " not decided |",
-        "| :-- | :-- | --: | --: | --: | --: |",
+        f"|  | where | recipes (methods) | {words} |",
+        "| :-- | :-- | --: | --: | --: | --: | --: |",
     ]
     for text, found in kinds:
         if not found:
-            lines.append(f"| {text} |  | {ABSENT} |  |  |  |")
+            lines.append(f"| {text} |  | {ABSENT} |  |  |  |  |")
         for n, where in enumerate(dict.fromkeys(one.where for one in found)):
             some = [one for one in found if one.where == where]
             counts = Counter(one.verdict for one in some)
-            kinds_of = f" ({len({one.a[0].recipe.method for one in some})})" if methods else ""
-            words = " | ".join(str(counts[word] or "") for word in (HOLDS, FAILS, OPEN))
+            methods = len({one.a[0].recipe.method for one in some})
+            each = " | ".join(str(counts[word] or "") for word in WORDS)
             place = at(some[0], found)
-            lines.append(f"| {'' if n else text} | {place} | {len(some)}{kinds_of} | {words} |")
+            lines.append(f"| {'' if n else text} | {place} | {len(some)} ({methods}) | {each} |")
     return lines

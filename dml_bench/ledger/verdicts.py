@@ -1,21 +1,23 @@
 """Two recipes against each other, seed by seed: the difference, its interval, and what it decides.
 
 The rules are these and no others. The interval is Student's t over the seeds that both have. A
-claim holds if the whole interval lies on its side, is refuted if it lies on the other, and is not
-decided otherwise; one seed decides nothing. Two are alike if the whole interval lies within a
+claim holds if the whole interval lies on its side, fails if it lies on the other, and is not
+decided otherwise; one seed has no interval. Two are alike if the whole interval lies within a
 point, and unlike if it lies beyond. Of many that are decided some are by chance: those that would
 not be, were one in twenty of the decided allowed to be wrong, are decided by a hair.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from dml_bench.ledger.budgets import Where
 from dml_bench.ledger.claims import ALIKE, MORE
 from dml_bench.statistics import LEVEL, over_seeds, surprise
 from dml_bench.types import RunResult
 
-HOLDS, FAILS, OPEN, ABSENT = WORDS = ("holds", "is refuted", "not decided", "not run yet")
+HOLDS, FAILS, OPEN, ONE = WORDS = ("holds", "fails", "not decided", "one seed")
+ABSENT = "not run yet"
 MARGIN = 0.01
 """How far apart two may lie, ends of the interval included, and be called alike: a point."""
 Measure = Callable[[RunResult], float | None]
@@ -35,6 +37,8 @@ class Line:
         expected: what a claim says of a beside b.
         verdict: of `WORDS`.
         hair: whether it is decided by a hair.
+        idle: of each side, whether it is a method that has not risen above its start.
+        but: what speaks against it, in words.
         remark: what else is to be known of it, in words.
     """
 
@@ -48,7 +52,14 @@ class Line:
     expected: str
     verdict: str
     hair: bool = False
+    idle: tuple[bool, bool] = (False, False)
+    but: str = ""
     remark: str = ""
+
+    @property
+    def decided(self) -> bool:
+        """Whether it holds or fails."""
+        return self.verdict in (HOLDS, FAILS)
 
     @property
     def chance(self) -> float | None:
@@ -74,12 +85,12 @@ def judged(difference: float, half: float | None, expected: str) -> str:
 
     Example:
         >>> judged(0.05, 0.02, "more"), judged(0.05, 0.02, "less"), judged(0.05, 0.06, "more")
-        ('holds', 'is refuted', 'not decided')
+        ('holds', 'fails', 'not decided')
         >>> judged(0.002, 0.003, "alike"), judged(0.05, 0.02, "alike"), judged(0.5, None, "more")
-        ('holds', 'is refuted', 'not decided')
+        ('holds', 'fails', 'one seed')
     """
     if half is None:
-        return OPEN
+        return ONE
     low, high = difference - half, difference + half
     if expected == ALIKE:
         if low >= -MARGIN and high <= MARGIN:
@@ -110,7 +121,7 @@ def line(
     pairs = [(x, y) for x, y in _pairs(a, b) if None not in (of(x), of(y))]
     if not pairs:
         return None
-    both = [(float(of(x) or 0), float(of(y) or 0)) for x, y in pairs]
+    both = [(cast(float, of(x)), cast(float, of(y))) for x, y in pairs]
     difference, half = over_seeds([x - y for x, y in both])
     values = (over_seeds([x for x, _ in both])[0], over_seeds([y for _, y in both])[0])
     firsts, seconds = zip(*pairs, strict=True)
@@ -142,8 +153,7 @@ def firm(lines: Iterable[Line]) -> float:
 
 def marked(one: Line, most: float) -> Line:
     """Return a comparison with its `hair`, where chances up to `most` are firm."""
-    decided = one.verdict in (HOLDS, FAILS)
-    return replace(one, hair=decided and one.chance is not None and one.chance > most)
+    return replace(one, hair=one.decided and one.chance is not None and one.chance > most)
 
 
 def _pairs(a: Sequence[RunResult], b: Sequence[RunResult]) -> Iterable[tuple[RunResult, RunResult]]:
@@ -163,13 +173,15 @@ def seedless(result: RunResult) -> bool:
     return recipe.method == "init" and recipe.head == "none"
 
 
-def at(one: Line, lines: Sequence[Line]) -> str:
-    """Return where a comparison was made, as briefly as tells it from the others.
+def at(one: Line, lines: Sequence[Line], *, briefly: bool = False) -> str:
+    """Return where a comparison was made, as briefly as tells all of them apart.
 
     Args:
         one: of `lines`.
-        lines: that stand in one sentence.
+        lines: that stand together.
+        briefly: whether epochs and images may be but numbers.
     """
-    brief = one.where.brief
-    alone = all(other.where.brief != brief for other in lines if other.where != one.where)
-    return brief if alone else str(one.where)
+    places = {line.where for line in lines}
+    forms = [*zip(*(place.forms for place in places), strict=True)]
+    enough = next(n for n, some in enumerate(forms) if len(set(some)) == len(places))
+    return one.where.forms[max(enough, 0 if briefly else len(forms) - 2)]

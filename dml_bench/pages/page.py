@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from dml_bench.again import again
 from dml_bench.atomic import atomic_write
-from dml_bench.ledger import account, answers, section, summary
+from dml_bench.ledger import account, answers, legend, section, summary
 from dml_bench.ledger.budgets import gathered
 from dml_bench.ledger.sentences import anchor
 from dml_bench.locks import only_writer
@@ -72,14 +72,17 @@ def write_records(records: Sequence[RunResult], folder: Path) -> list[Path]:
 
 
 def _page(found: Sequence[Section], records: Sequence[RunResult], path: Path) -> Path:
-    ledger = answers.answers(gathered(records), prose.FOLDER) if records else ()
+    groups = gathered(records)
+    ledger = answers.answers(groups, prose.FOLDER) if records else ()
     with only_writer(path.parent):
-        atomic_write(path, html(found, ledger))
+        atomic_write(path, html(found, ledger, legend.section(groups)))
     return path
 
 
-def html(found: Sequence[Section], ledger: Sequence[section.Section] = ()) -> str:
-    """Return the page; the same sections and answers give the same bytes."""
+def html(
+    found: Sequence[Section], ledger: Sequence[section.Section] = (), words: Sequence[str] = ()
+) -> str:
+    """Return the page; the same sections, answers and words give the same bytes."""
     environment = _environment()
     texts = {name: _asset(name) for name in ("style.css", "page.js")}
     digest = base64.b64encode(hashlib.sha256(texts["page.js"].encode()).digest()).decode()
@@ -94,6 +97,8 @@ def html(found: Sequence[Section], ledger: Sequence[section.Section] = ()) -> st
         here=HERE,
         ledger=ledger,
         rules=account.rules(ledger).split("\n"),
+        briefly=account.SHORT.split("\n"),
+        words=words,
         folder=prose.FOLDER,
     )
 
