@@ -25,9 +25,8 @@ AHEAD = ("ahead of", "behind", "not told apart from")
 
 
 def _without(part: str, rest: str, printed: str) -> Claim:
-    text = f"{part} helps{' among the four' if rest != 'none' else ''}"
     rows = ("ablations", "as released", printed)
-    return _augmented(text, part, "R+C+G+F", rest, rows)
+    return _augmented(f"{part} helps among the four", part, "R+C+G+F", rest, rows)
 
 
 def _augmented(
@@ -66,8 +65,8 @@ def _start(text: str, name: str, first: object, second: object) -> Claim:
     return Claim(text, {**base, name: first}, {**base, name: second}, rate=ANY_RATE)
 
 
-def _better(text: str, name: str, first: object, second: object) -> Claim:
-    return Claim(text, {**PLAIN, name: first}, {**PLAIN, name: second})
+def _better(text: str, short: str, name: str, first: object, second: object) -> Claim:
+    return Claim(text, {**PLAIN, name: first}, {**PLAIN, name: second}, short=short)
 
 
 AUGMENTATIONS = Question(
@@ -77,7 +76,19 @@ AUGMENTATIONS = Question(
         _without("RandomGrayscale", "R+C+F", "without RandomGrayscale"),
         _without("ColorJitter", "R+G+F", "without ColorJitter"),
         _without("RandomHorizontalFlip", "R+C+G", "without RandomHorizontalFlip"),
-        _without("All of R+C+G+F together", "none", "without any augmentation"),
+        _augmented(
+            "All of R+C+G+F together helps",
+            "all four",
+            "R+C+G+F",
+            "none",
+            ("ablations", "as released", "without any augmentation"),
+        ),
+        _augmented(
+            "R+C+G+F does better than a plain crop and a flip",
+            "the four over crop and flip",
+            "R+C+G+F",
+            "crop+F",
+        ),
         _augmented("RandomResizedCrop helps by itself", "the crop by itself", "R", "none"),
         _augmented("A random affine map helps, as letters have it", "affine", "affine", "none"),
         _augmented("RandomHorizontalFlip helps beside it", "flip beside it", "affine+F", "affine"),
@@ -266,6 +277,7 @@ KNOBS = Question(
         *(
             _better(
                 f"The temperature 0.1 does better than {other:g}",
+                f"temperature 0.1 above {other:g}",
                 "options.temperature",
                 0.1,
                 other,
@@ -273,11 +285,23 @@ KNOBS = Question(
             for other in (0.05, 0.2, 0.5)
         ),
         *(
-            _better(f"128 dimensions do better than {other}", "dim", 128, other)
+            _better(
+                f"128 dimensions do better than {other}",
+                f"128 dimensions above {other}",
+                "dim",
+                128,
+                other,
+            )
             for other in (32, 64, 256)
         ),
         *(
-            _better(f"Batches of 128 do better than batches of {other}", "batch", 128, other)
+            _better(
+                f"Batches of 128 do better than batches of {other}",
+                f"batches of 128 above {other}",
+                "batch",
+                128,
+                other,
+            )
             for other in (32, 64, 256)
         ),
     ),

@@ -30,7 +30,8 @@ def undecided(one: Line, folder: str) -> str:
         one: the comparison.
         folder: where the records lie, seen from the page.
     """
-    return f"{_beside(one)}. Runs: {_runs(one, folder)}."
+    alone = ", one seed" if one.half is None else ""
+    return f"{_beside(one)}{alone}. Runs: {_runs(one, folder)}."
 
 
 def _beside(one: Line) -> str:
@@ -103,8 +104,8 @@ def outcome(one: Line) -> str:
 
 
 def difference(one: Line) -> str:
-    """Return a difference with its interval, and how many seeds it is over."""
-    seeds = f" over {len(one.a)} seeds" if one.half is not None else ", one seed"
+    """Return a difference with its interval, and how many seeds it is over if it has one."""
+    seeds = f" over {len(one.a)} seeds" if one.half is not None else ""
     return f"{interval(one.difference, one.half)}{seeds}"
 
 
