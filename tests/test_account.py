@@ -851,7 +851,11 @@ def test_what_the_own_recipe_owes_to_its_optimiser_and_to_its_rate_is_asked_of_t
     mine = seeds([0.44, 0.46], **{**SPRINT, **TENTH, "method": "sprint", "batch": 64})
     other = seeds([0.9, 0.91], **{**small, "lr": 0.01})
     start = [run(0.28, seed, method="random", **{**TENTH, "epochs": 0}) for seed in range(2)]
-    found = owned([*muon, *sgd, *base, *mine, *other, *start])
+    plain = {**SPRINT, **TENTH, "method": "sprint", "batch": 64, "optimiser": "sgd"}
+    own_sgd = seeds([0.38, 0.39], **plain)
+    four = seeds([0.1, 0.11], **{**plain, "own": FOUR, "epochs": 1})
+    found = owned([*muon, *sgd, *base, *mine, *other, *start, *own_sgd, *four])
+    assert [one.values for one in found.optimised] == [pytest.approx((0.45, 0.385))]
     assert [one.values for one in found.stepped] == [pytest.approx((0.455, 0.365))]
     assert [one.values for one in found.slower] == [pytest.approx((0.365, 0.335))]
     assert [one.values for one in found.risen] == [pytest.approx((0.45, 0.28))]

@@ -100,7 +100,11 @@ def own(groups: Sequence[Group], gains: Sequence[Gain]) -> Own:
     slower = [g for g in slower if g[0].recipe.weights == "none"]
     return Own(
         released=_beside(stands, whole, LOOKS),
-        optimised=_beside(stands, [g for g in tried if _same_loss(g[0])], STEPS - {"optimiser"}),
+        optimised=_beside(
+            [g for g in stands if g[0].recipe.optimiser == "muon"],
+            [g for g in tried if g[0].recipe.optimiser == "sgd" and not _unusual(g[0].recipe)],
+            STEPS - {"optimiser"},
+        ),
         alike=[one for near in (True, False) for one in _alike(stands, same, near)],
         risen=[gain.start for gain in gains if as_own(gain.start.a[0])],
         stepped=_beside(muon, sgd, EVERY - OPTIMISER),
@@ -139,10 +143,10 @@ def as_it_stands(result: RunResult) -> bool:
     What differs was tried on the way to it.
     """
     recipe = result.recipe
-    return not method_options(recipe) and meets(recipe, {**own_unsaid(recipe), **SHAPE})
+    return not _unusual(recipe) and meets(recipe, {**own_unsaid(recipe), **SHAPE})
 
 
-def method_options(recipe: Recipe) -> Mapping[str, Any]:
+def _unusual(recipe: Recipe) -> Mapping[str, Any]:
     """Return the options of a run of the project's own method that do not go without saying.
 
     From pretrained weights the neighbour does: it is said beside it, as head and batch norm are.
@@ -151,11 +155,6 @@ def method_options(recipe: Recipe) -> Mapping[str, Any]:
     free = set() if recipe.weights == "none" else {"neighbour"}
     found = {name: value for name, value in recipe.options.items() if name not in free}
     return {name: value for name, value in found.items() if value != usual[name]}
-
-
-def _same_loss(result: RunResult) -> bool:
-    """Return whether a run has the own method's loss, by SGD."""
-    return result.recipe.optimiser == "sgd" and not method_options(result.recipe)
 
 
 def _beside(mine: Sequence[Group], others: Sequence[Group], same: frozenset[str]) -> list[Line]:
