@@ -55,13 +55,11 @@ def steps(result: RunResult) -> str:
 
 
 def _seconds(group: Group) -> str:
+    """Return how long the trainings of a recipe took, from the shortest to the longest."""
     known = [result.seconds["train"] for result in group if "train" in result.seconds]
-    trained = group[0].recipe.epochs and known
-    return (
-        ""
-        if not trained
-        else "–".join(dict.fromkeys(f"{s:,.0f}" for s in (min(known), max(known))))
-    )
+    if not known or not group[0].recipe.epochs:
+        return ""
+    return " to ".join(dict.fromkeys(f"{each:,.0f}" for each in (min(known), max(known))))
 
 
 def _mean(group: Group) -> float:

@@ -36,15 +36,11 @@ def helps(found: Sequence[Gain], folder: str) -> Section:
     printed, about = _risen()
     most = firm(one for gain in found for one in gain.lines)
     found = [gain.marked(most) for gain in found]
-    released = [replace(one, remark=_course(one)) for one in starts.by_strength(found)]
-
-    def tell(one: Line, folder: str) -> str:
-        return sentence(replace(one, remark=budgeted.became(one)), folder)
-
+    released = [replace(one, remark=budgeted.became(one)) for one in starts.by_strength(found)]
     text = "InvaSpread as released ends above what it started from"
     return Section(
         "When does it help at all",
-        [Asked(text, released, tell, printed, about)],
+        [Asked(text, released, sentence, printed, about)],
         lead=list(_best(found)),
         notes=[*summary.tally(list(_kinds(found))), "", *_above(found)],
         after=[*budgeted.gains(found, folder), *CHECKED],
@@ -137,8 +133,3 @@ def _bare(one: Gain) -> bool:
 
 def _labelled(one: Gain) -> bool:
     return one.start.a[0].supervision == "supervised"
-
-
-def _course(one: Line) -> str:
-    """Return from where a recipe comes, and how alignment and uniformity changed."""
-    return ", ".join(filter(None, (f"from {cent(one.values[1])}", budgeted.became(one))))
