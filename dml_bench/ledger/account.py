@@ -29,8 +29,9 @@ claim they say what the paper says of it, of its dataset at its budget. What a p
 missed by is given where dataset and epochs are the same; a goal that is put to a recipe is another
 thing.
 """
-SHORT = """What each question comes to; in brackets by how many points the first side is ahead.
-"6 × 10,506" are epochs times images. The tables below have both sides, intervals and seeds."""
+SHORT = """What each question comes to; in brackets by how many points the first side is ahead, with
+the interval where it leaves that open. "6 × 10,506" are epochs times images; other words are under
+[Datasets and words](#datasets-and-words). The tables of the sections have both sides and seeds."""
 RULES = """Metrics in per cent, of the last epoch. A difference is a mean over the seeds that
 both sides have, with its 95 % interval by Student's t: it says what other seeds would give on these
 test images, not what other images would, and at this budget, not at another. A claim **holds** if
@@ -40,14 +41,14 @@ interval lies within a point; that they do fails if it lies beyond; else it is s
 they may be: few seeds can seldom say more.
 
 Of {claims} comparisons of a claim that have an interval {decided} are decided, each by itself. Of
-so many, some are by chance: **by a hair** marks those that are not among the {firm} that stay
+so many, some are by chance: **weakly** marks those that are not among the {firm} that stay
 decided where one in twenty of the decided may be wrong (Benjamini and Hochberg, who ask that
 comparisons which hang together do so in the same direction). They are best asked again with other
 seeds. {gains} more stand in the tables of what training gains, marked among all of those.
 
-{behind} beside a difference: the method that is behind does not end above the network that its
-training began with; {neither}: neither does. Then it is not learning that is compared. No method
-was tuned at these budgets but the project's own.
+{behind} beside a difference: what is behind is not shown to end above the network that its
+training began with; {neither}: neither is. Then it is not who learns more that is compared. No
+method was tuned at these budgets but the project's own.
 
 "As released" is the authors' loss at their rate, batch and dimension, in our recipe for a dataset;
 on birds their code also takes the nearest neighbour for every other second view, and there the word

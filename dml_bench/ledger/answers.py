@@ -1,7 +1,7 @@
 """The questions of the ledger, and what was compared for each: its sections."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 from dml_bench.ledger import naming, orders, own, reckonings, starts
@@ -15,7 +15,7 @@ from dml_bench.ledger.released import as_released, meets, released
 from dml_bench.ledger.section import Asked, Section, bullets
 from dml_bench.ledger.sentences import alone, inflated, interval, sentence, undecided
 from dml_bench.ledger.starts import Gain
-from dml_bench.ledger.verdicts import ABSENT, Line, firm, line
+from dml_bench.ledger.verdicts import ABSENT, Line, firm, line, marked
 from dml_bench.parts import cent, signed
 from dml_bench.published import Published
 from dml_bench.suites import load
@@ -31,20 +31,32 @@ def answers(groups: Sequence[Group], folder: str) -> list[Section]:
     gains = starts.gains(groups)
     idle = starts.unrisen(gains)
     sections = [
-        *(_question(question, groups, idle, gains) for question in QUESTIONS),
-        _order(groups, idle),
-        _epochs(groups, gains, folder),
+        *(_question(question, groups, gains) for question in QUESTIONS),
+        _order(groups),
+        _epochs(groups, idle, gains, folder),
         helps(gains, folder),
         _own(groups, gains, folder),
     ]
     most = firm(one for section in sections for one in section.compared)
-    return [section.marked(most) for section in sections]
+    return [section.each(lambda one: _standing(marked(one, most), idle)) for section in sections]
 
 
-def _question(
-    question: Question, groups: Sequence[Group], idle: Mapping[str, str], gains: Sequence[Gain]
-) -> Section:
-    asked = [_asked(claim, groups, idle) for claim in question.claims]
+def _standing(one: Line, idle: Mapping[str, str]) -> Line:
+    """Return a comparison of two trainings with which of them has not risen above its start."""
+    if not one.b or not one.b[0].recipe.epochs:
+        return one
+    first, second = (idle.get(side[0].recipe.key, "") for side in (one.a, one.b))
+    if first and first == second:
+        told = [starts.BOTH[first]]
+    else:
+        ended = (("the first", first), ("the second", second))
+        told = [f"{which} {words}" for which, words in ended if words]
+    remark = "; ".join(filter(None, (one.remark, *told)))
+    return replace(one, remark=remark, idle=(bool(first), bool(second)))
+
+
+def _question(question: Question, groups: Sequence[Group], gains: Sequence[Gain]) -> Section:
+    asked = [_asked(claim, groups) for claim in question.claims]
     asked += [_still(rises, gains) for rises in question.rises]
     mine = [group for group in groups if released(group[0])]
     asked += [_goal(goal, own.reached(mine, goal)) for goal in question.goals]
@@ -52,10 +64,8 @@ def _question(
     return Section(question.title, asked, after=[*said, f"Checked: {question.checked}"])
 
 
-def _asked(claim: Claim, groups: Sequence[Group], idle: Mapping[str, str]) -> Asked:
-    found = reckonings.of_claim(claim, groups)
-    if claim.across:
-        found = [_remarked(one, _other(one, claim), idle) for one in found]
+def _asked(claim: Claim, groups: Sequence[Group]) -> Asked:
+    found = [_beside(one, claim) for one in reckonings.of_claim(claim, groups)]
     tell = sentence if claim.by == "result" else _caught_up
     told = _printed(claim)
     return Asked(claim.text, found, tell, *told, short=claim.short, words=claim.words)
@@ -67,31 +77,17 @@ def _still(rises: Rises, gains: Sequence[Gain]) -> Asked:
     return Asked(rises.text, [one for one in own_rate if meets(one.a[0].recipe, rises.a)], sentence)
 
 
-def _other(one: Line, claim: Claim) -> Line | None:
-    """Return a comparison by the metric that a claim is asked beside its own; None without."""
+def _beside(one: Line, claim: Claim) -> Line:
+    """Return a comparison with the metric beside which its claim is asked, if there is one."""
     if not claim.beside:
-        return None
-    return line(one.a, one.b, reckonings.named(claim.beside), claim.expected, where=one.where)
-
-
-def _remarked(one: Line, other: Line | None, idle: Mapping[str, str]) -> Line:
-    """Return a comparison of two methods with what else is to be known of it."""
-    told = [one.remark] if one.remark else []
-    but = ""
-    if other:
-        told.append(f"by {other.name} {interval(other.difference, other.half)}")
-        but = f"{other.name} says otherwise" if _otherwise(one, other) else ""
-    ended = [(side[0].recipe.method, idle.get(side[0].recipe.key, "")) for side in (one.a, one.b)]
-    (_, first), (_, second) = ended
-    if first and first == second:
-        told.append(starts.BOTH[first])
-    else:
-        told += [f"{method} {words}" for method, words in ended if words]
-    return replace(one, remark="; ".join(told), but=but, idle=(bool(first), bool(second)))
-
-
-def _otherwise(one: Line, other: Line) -> bool:
-    return other.decided and one.verdict != other.verdict
+        return one
+    measure = reckonings.named(claim.beside)
+    other = line(one.a, one.b, measure, claim.expected, where=one.where)
+    if not other:
+        return one
+    told = f"by {other.name} {interval(other.difference, other.half)}"
+    remark = "; ".join(filter(None, (one.remark, told)))
+    return replace(one, remark=remark, beside=f"{other.name} {signed(other.difference)}")
 
 
 def _caught_up(one: Line, folder: str) -> str:
@@ -124,10 +120,10 @@ def _printed(claim: Claim) -> tuple[Mapping[str, str], str]:
     return apart, f"Printed: {metric} {both} ({sources}; {where})."
 
 
-def _order(groups: Sequence[Group], idle: Mapping[str, str]) -> Section:
+def _order(groups: Sequence[Group]) -> Section:
     lines = defaultdict(list)
     for first, second, one in orders.orders(groups):
-        lines[first, second].append(_remarked(one, None, idle))
+        lines[first, second].append(one)
     about = (
         "Checked: both methods of a pair have dataset, network, images, epochs, batch and"
         " augmentation alike, not the views: '1 view' beside '2 views' says where one has looked at"
@@ -155,11 +151,14 @@ def _pair(first: Published, second: Published, found: Sequence[Line]) -> Asked:
     )
 
 
-def _epochs(groups: Sequence[Group], gains: Sequence[Gain], folder: str) -> Section:
+def _epochs(
+    groups: Sequence[Group], idle: Mapping[str, str], gains: Sequence[Gain], folder: str
+) -> Section:
     found = reckonings.inflations(groups)
     recipes = [one.runs[0].recipe for one in found]
     names = [naming.known(recipe, recipes) for recipe in recipes]
-    told = [*zip(found, names, [_ended(one, gains) for one in found], strict=True)]
+    known = {gain.start.a[0].recipe.key for gain in gains}
+    told = [*zip(found, names, [_ended(one, idle, known) for one in found], strict=True)]
     about = (
         "Checked: the best epoch is never below the last. What choosing it adds hangs on whether"
         " training rises to its end or falls on the way, more than on how many epochs there are to"
@@ -173,31 +172,33 @@ def _epochs(groups: Sequence[Group], gains: Sequence[Gain], folder: str) -> Sect
     )
 
 
-ABOVE, BELOW, UNKNOWN = ("above its start", "below its start", "start not run")
+RISEN, UNKNOWN = ("ends above its start", "has a start that was not run")
 
 
-def _ended(one: Inflation, gains: Sequence[Gain]) -> str:
-    """Return where the training of a recipe ends, in the mean over its seeds."""
+def _ended(one: Inflation, idle: Mapping[str, str], known: Set[str]) -> str:
+    """Return how the training of a recipe ends, in words."""
     key = one.runs[0].recipe.key
-    apart = next((g.start.difference for g in gains if g.start.a[0].recipe.key == key), None)
-    return UNKNOWN if apart is None else ABOVE if apart > 0 else BELOW
+    return idle.get(key, RISEN) if key in known else UNKNOWN
 
 
 def _added(told: Sequence[tuple[Inflation, str, str]]) -> Iterator[str]:
-    """Yield what the best epoch adds in short: from the least to the most, by how training went."""
-    for words in (ABOVE, BELOW):
-        some = sorted(one.mean for one, _, ended in told if ended == words)
-        if some:
-            between = " to ".join(dict.fromkeys((signed(some[0]), signed(some[-1]))))
+    """Yield what the best epoch adds in short: from the least to the most, by how training ends."""
+    for words in (RISEN, *starts.BOTH, UNKNOWN):
+        some = [one for one, _, ended in told if ended == words]
+        added = sorted(one.mean for one in some)
+        if added:
+            between = " to ".join(dict.fromkeys((signed(added[0]), signed(added[-1]))))
+            alone = sum(len(one.runs) == 1 for one in some)
+            seeds = f", {alone} of one seed" if alone else ""
             many = f"{len(some)} recipe{'' if len(some) == 1 else 's'}"
-            yield f"Where training ends {words}: {between} ({many})."
+            yield f"To a training that {words}: {between} ({many}{seeds})."
     if not told:
         yield f"**{ABSENT}**."
 
 
 def _rows(told: Sequence[tuple[Inflation, str, str]]) -> Iterator[str]:
     """Yield a table of what the best epoch adds to each recipe."""
-    yield "| recipe | where | measured | it ends | last | best | the best adds | seeds |"
+    yield "| recipe | where | measured | training | last | best | the best adds | seeds |"
     yield "| :-- | :-- | :-- | :-- | --: | --: | --: | --: |"
     for one, name, ended in told:
         values = [cent(one.last), cent(one.best), signed(one.mean), str(len(one.runs))]

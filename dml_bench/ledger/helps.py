@@ -1,14 +1,15 @@
 """When training helps at all: the ledger's section of starts and gains, in sentences."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from dml_bench.ledger import budgeted, naming, starts, summary
 from dml_bench.ledger.questions import START
-from dml_bench.ledger.section import Asked, Section, sure
+from dml_bench.ledger.section import Asked, Section
 from dml_bench.ledger.sentences import anchor, interval, outcome, sentence
 from dml_bench.ledger.starts import Gain
-from dml_bench.ledger.verdicts import HOLDS, Line, at, firm
+from dml_bench.ledger.verdicts import FAILS, HOLDS, ONE, OPEN, Line, at, firm
 from dml_bench.parts import cent, signed
 from dml_bench.published import published
 
@@ -83,12 +84,14 @@ def _best(found: Sequence[Gain]) -> Iterator[str]:
         best = _named(some)
         lines = [one for _, one in best]
         told = [
-            f"{name} {signed(one.difference)} ({at(one, lines, briefly=True)})"
+            f"{name} {signed(one.difference)} on {at(one, lines, briefly=True)}"
             for name, one in best
         ]
-        asked = f"{len(best)} of {sure(_over_features(some))} recipes with more than one seed"
-        names = f": {'; '.join(told)}" if told else ""
-        yield f"{word} labels, from ImageNet weights, {asked} end above the frozen features{names}."
+        counts = Counter(one.verdict for one in _over_features(some))
+        above = f"{len(best)} recipes end above the frozen features"
+        names = f" ({'; '.join(told)})" if told else ""
+        rest = f"{counts[FAILS]} below, {counts[OPEN]} are not decided, {counts[ONE]} ran one seed"
+        yield f"{word} labels, from ImageNet weights, {above}{names}, {rest}."
 
 
 def _above(found: Sequence[Gain]) -> Iterator[str]:

@@ -72,8 +72,8 @@ class Own:
         other = "the released loss with its network, optimiser, rate and batch"
         rate = "Sprint's rate and batch than at its own"
         return {
-            "Sprint does better than InvaSpread as released": self.released,
             f"Sprint does better than {other}, each with its schedule": self.alike,
+            "Sprint does better than InvaSpread as released": self.released,
             "Sprint ends above what it started from": self.risen,
             "Sprint does better by Muon than by SGD, each with its schedule": self.optimised,
             "The released loss does better by Muon than by SGD, all else alike": self.stepped,

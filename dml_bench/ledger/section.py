@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from dml_bench.ledger.claims import PLAINLY
-from dml_bench.ledger.verdicts import ABSENT, Line, marked
+from dml_bench.ledger.verdicts import ABSENT, Line
 
 Tell = Callable[[Line, str], str]
 """A comparison, and where the records lie seen from the page -> a sentence."""
@@ -59,12 +59,11 @@ class Section(NamedTuple):
         """Every comparison of its claims."""
         return (one for claim in self.asked for one in claim.found)
 
-    def marked(self, most: float) -> "Section":
-        """Return it with what is decided by a hair marked; chances up to `most` are firm."""
-        asked = [
-            claim._replace(found=[marked(one, most) for one in claim.found]) for claim in self.asked
-        ]
-        return self._replace(asked=asked)
+    def each(self, change: Callable[[Line], Line]) -> "Section":
+        """Return it with every comparison of its claims changed."""
+        return self._replace(
+            asked=[claim._replace(found=[*map(change, claim.found)]) for claim in self.asked]
+        )
 
     def lines(self, folder: str) -> list[str]:
         """Return all of it but its heading and its tables, in Markdown.

@@ -57,10 +57,15 @@ def processors(one: Line) -> str:
 
 def remarks(one: Line) -> list[str]:
     """Return what is to be known of a comparison besides, in words."""
-    sizes = [scored(side[0]) for side in (one.a, one.b) if side]
-    unlike = len(set(sizes)) > 1 and None not in sizes
-    told = " against ".join(f"{size:,}" for size in sizes if size) if unlike else ""
-    return list(filter(None, (one.remark, told and f"asked in {told} dimensions")))
+    return [*filter(None, [one.remark]), *sizes(one)]
+
+
+def sizes(one: Line) -> list[str]:
+    """Return in how many dimensions each side was asked, in words, where they are not as many."""
+    found = [scored(side[0]) for side in (one.a, one.b) if side]
+    if len(set(found)) < 2 or None in found:
+        return []
+    return [f"asked in {' against '.join(f'{size:,}' for size in found)} dimensions"]
 
 
 def scored(result: RunResult) -> int | None:
@@ -97,7 +102,7 @@ def outcome(one: Line) -> str:
     """Return the verdict of a comparison, and how sure it is."""
     word = f"**{one.verdict}**"
     if one.hair:
-        return f"{word} by a hair"
+        return f"{word} weakly"
     if one.expected == ALIKE and one.verdict == OPEN and one.half is not None:
         return f"{word}, at most {cent(abs(one.difference) + one.half)} apart"
     return word

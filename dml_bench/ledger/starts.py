@@ -55,7 +55,7 @@ class Gain:
         return [self.start, *([self.features] if self.features else [])]
 
     def marked(self, most: float) -> "Gain":
-        """Return it with what is decided by a hair marked; chances up to `most` are firm."""
+        """Return it with what is decided weakly marked; chances up to `most` are firm."""
         return Gain(marked(self.start, most), self.features and marked(self.features, most))
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from dml_bench.ledger.orders import stands_for
 from dml_bench.ledger.section import Asked, Section
-from dml_bench.ledger.sentences import anchor, interval, measured, outcome, remarks
-from dml_bench.ledger.verdicts import ABSENT, WORDS, Line, at
-from dml_bench.parts import cent, signed
+from dml_bench.ledger.sentences import anchor, interval, measured, outcome, remarks, sizes
+from dml_bench.ledger.verdicts import ABSENT, OPEN, WORDS, Line, at
+from dml_bench.parts import cent
 
 HEADER = (
     "| claim | printed | where | measured | first | second | difference | seeds | verdict |",
@@ -50,8 +50,17 @@ def _told(section: Section) -> Iterator[str]:
                 if at(one, every, briefly=True) == place
             ]
             yield f"{place}: {_grouped(here)}."
+    if decided := [one for one in every if one.decided and _of_two_methods(one)]:
+        risen = sum(not any(one.idle) for one in decided) or "none"
+        yield f"Of the {len(decided)} decided, {risen} are of two that both end above their start."
     if absent := [claim.text for claim in section.asked if not claim.found]:
         yield f"**{ABSENT}**: {'; '.join(absent)}."
+
+
+def _of_two_methods(one: Line) -> bool:
+    """Return whether two trained methods stand beside each other."""
+    trained = [side[0].recipe.method for side in (one.a, one.b) if side and side[0].recipe.epochs]
+    return len(set(trained)) == 2
 
 
 def _word(one: Line, claim: Asked) -> str:
@@ -67,9 +76,10 @@ def _grouped(told: Sequence[Told]) -> str:
 
 
 def _named(name: str, one: Line) -> str:
-    """Return a name with the difference, and what to know of it."""
-    hair = "by a hair" if one.hair else ""
-    beside = ", ".join(filter(None, (f"{signed(one.difference)}{_mark(one)}", hair, one.but)))
+    """Return a name with the difference, its interval if that leaves it open, what else to know."""
+    apart = interval(one.difference, one.half if one.verdict == OPEN else None)
+    weak = "weakly" if one.hair else ""
+    beside = ", ".join(filter(None, (f"{apart}{_mark(one)}", weak, one.beside, *sizes(one))))
     return f"{name} ({beside})"
 
 

@@ -4,7 +4,7 @@ The rules are these and no others. The interval is Student's t over the seeds th
 claim holds if the whole interval lies on its side, fails if it lies on the other, and is not
 decided otherwise; one seed has no interval. Two are alike if the whole interval lies within a
 point, and unlike if it lies beyond. Of many that are decided some are by chance: those that would
-not be, were one in twenty of the decided allowed to be wrong, are decided by a hair.
+not be, were one in twenty of the decided allowed to be wrong, are decided weakly.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,9 +36,9 @@ class Line:
         half: half the width of its interval; None for one seed.
         expected: what a claim says of a beside b.
         verdict: of `WORDS`.
-        hair: whether it is decided by a hair.
-        idle: of each side, whether it is a method that has not risen above its start.
-        but: what speaks against it, in words.
+        hair: whether it is decided weakly.
+        idle: of each side, whether it is a training that has not risen above its start.
+        beside: the difference by another metric, in words.
         remark: what else is to be known of it, in words.
     """
 
@@ -53,7 +53,7 @@ class Line:
     verdict: str
     hair: bool = False
     idle: tuple[bool, bool] = (False, False)
-    but: str = ""
+    beside: str = ""
     remark: str = ""
 
     @property
