@@ -13,7 +13,7 @@ from dml_bench.ledger.answers import answers
 from dml_bench.ledger.budgets import gathered
 from dml_bench.ledger.section import Section, sure
 from dml_bench.ledger.sentences import processors
-from dml_bench.ledger.summary import NEITHER, NOT_BEHIND, abstract, short
+from dml_bench.ledger.summary import BEHIND, NEITHER, abstract, short
 from dml_bench.ledger.verdicts import Line
 from dml_bench.results import read_records
 from dml_bench.types import RunResult
@@ -118,7 +118,7 @@ def rules(sections: Sequence[Section]) -> str:
     mixed = sum(bool(processors(one)) for one in claims)
     counts = {"claims": sure(claims), "decided": len(decided), "firm": len(firm)}
     counts |= {"asked": len(claims), "mixed": mixed, "gains": sure(gains)}
-    return RULES.format(behind=NOT_BEHIND, neither=NEITHER, **counts)
+    return RULES.format(behind=BEHIND, neither=NEITHER, **counts)
 
 
 def _runs(one: Line) -> tuple[str, ...]:

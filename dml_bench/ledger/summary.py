@@ -1,8 +1,9 @@
 """The ledger in short: what each question comes to, in words and in a table."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from dml_bench.ledger.budgets import Where
 from dml_bench.ledger.orders import stands_for
 from dml_bench.ledger.section import Asked, Section
 from dml_bench.ledger.sentences import anchor, interval, measured, outcome, remarks, sizes
@@ -13,8 +14,8 @@ HEADER = (
     "| claim | printed | where | measured | first | second | difference | seeds | verdict |",
     "| :-- | --: | :-- | :-- | --: | --: | :-- | --: | :-- |",
 )
-NEITHER, NOT_BEHIND = "‡", "†"
-"""Marks of a comparison where neither method has risen above its start, or not the one behind."""
+NEITHER, BEHIND = "‡", "†"
+"""Marks of a comparison where neither side is shown to have risen, or not the one behind."""
 Told = tuple[str, str, Line]
 """What is said of a comparison, what it is called there, and the comparison."""
 
@@ -35,26 +36,31 @@ def abstract(sections: Sequence[Section]) -> list[str]:
 def _told(section: Section) -> Iterator[str]:
     """Yield what was found: place by place, or claim by claim where there are fewer of them."""
     every = list(section.compared)
-    places = list(dict.fromkeys(at(one, every, briefly=True) for one in every))
     ran = [claim for claim in section.asked if claim.found]
-    if len(ran) <= len(places):
-        for claim in ran:
-            told = [(one.verdict, at(one, every, briefly=True), one) for one in claim.found]
-            yield f"{claim.text}: {_grouped(told)}."
-    else:
-        for place in places:
-            here = [
-                (_word(one, claim), claim.short or claim.text, one)
-                for claim in ran
-                for one in claim.found
-                if at(one, every, briefly=True) == place
-            ]
-            yield f"{place}: {_grouped(here)}."
+    places = {one.where: at(one, every, briefly=True) for one in every}
+    yield from _by_claim(ran, places) if len(ran) <= len(places) else _by_place(ran, places)
     if decided := [one for one in every if one.decided and _of_two_methods(one)]:
         risen = sum(not any(one.idle) for one in decided) or "none"
         yield f"Of the {len(decided)} decided, {risen} are of two that both end above their start."
     if absent := [claim.text for claim in section.asked if not claim.found]:
         yield f"**{ABSENT}**: {'; '.join(absent)}."
+
+
+def _by_claim(ran: Sequence[Asked], places: Mapping[Where, str]) -> Iterator[str]:
+    for claim in ran:
+        told = [(one.verdict, places[one.where], one) for one in claim.found]
+        yield f"{claim.text}: {_grouped(told)}."
+
+
+def _by_place(ran: Sequence[Asked], places: Mapping[Where, str]) -> Iterator[str]:
+    for where, place in places.items():
+        told = [
+            (_word(one, claim), claim.short or claim.text, one)
+            for claim in ran
+            for one in claim.found
+            if one.where == where
+        ]
+        yield f"{place}: {_grouped(told)}."
 
 
 def _of_two_methods(one: Line) -> bool:
@@ -85,7 +91,7 @@ def _named(name: str, one: Line) -> str:
 
 def _mark(one: Line) -> str:
     behind = one.idle[1 if one.difference > 0 else 0]
-    return NEITHER if all(one.idle) else NOT_BEHIND if behind else ""
+    return NEITHER if all(one.idle) else BEHIND if behind else ""
 
 
 def short(section: Section) -> list[str]:
