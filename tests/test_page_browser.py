@@ -355,7 +355,7 @@ def ledger(browser, tmp_path):
 
 
 def test_an_answer_leads_to_its_runs_and_they_to_their_records(ledger):
-    (answer,) = shown(every(ledger, "#ledger a"))
+    (answer,) = shown(every(ledger, "#ledger a[href$='#ledger-who-wins']"))
     assert shown(every(ledger, "#ledger .entry li, .run-record")) == []
     answer.click()
     links = shown(every(ledger, "#ledger .entry a"))
@@ -376,7 +376,7 @@ def test_an_address_that_names_a_question_opens_it(ledger):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_wide_table_of_the_ledger_scrolls_in_its_box(ledger, theme):
     ledger.execute_script("document.documentElement.dataset.theme = arguments[0]", theme)
-    one(ledger, "#ledger summary").click()
+    one(ledger, "#ledger-who-wins summary").click()
     size(ledger, 390)
     box = one(ledger, "#ledger .scroll")
     assert ledger.execute_script("return document.documentElement.scrollWidth") <= 390
