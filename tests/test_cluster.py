@@ -112,12 +112,17 @@ def defaults(place):
     return (place / "shapes.toml").read_text().partition("[[run]]")[0]
 
 
-def elsewhere(place, tmp_path, runs):
-    """A process that waits for runs in processes of their own."""
+def elsewhere(place, tmp_path, runs, *, in_background=False):
+    """A process that waits for runs in processes of their own.
+
+    A script begins what it leaves in the background deaf to SIGINT, and so is all that this begins.
+    """
     path = tmp_path / "long.toml"
     path.write_text(defaults(place) + runs)
     words = [sys.executable, "-m", "dml_bench", "run", str(path), "--executor", "local"]
     words += ["--data-root", str(place / "data"), "--results", str(tmp_path / "results")]
+    if in_background:
+        words = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *words]
     with (tmp_path / "log.txt").open("w") as log:
         return subprocess.Popen(words, stdout=log, stderr=log)
 
@@ -168,17 +173,19 @@ def test_a_run_that_is_signalled_goes_on_and_ends_in_the_same_bits(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("in_background", [False, True])
 def test_a_suite_in_processes_is_seen_left_alone_and_ended_from_another_terminal(
-    place, tmp_path, one_thread, capfd, monkeypatch
+    in_background, place, tmp_path, one_thread, capfd, monkeypatch
 ):
     endless = LONG.replace("80", "8000") + '[[run]]\nmethod = "random"\n'
-    waits = elsewhere(place, tmp_path, endless)
+    waits = elsewhere(place, tmp_path, endless, in_background=in_background)
     monkeypatch.setenv("PATH", str(tmp_path))  # no Slurm is asked
     results = tmp_path / "results"
     words = ["run", str(tmp_path / "long.toml"), "--data-root", str(place / "data")]
     words += ["--results", str(results)]
+    job = {}
     try:
-        job = wait_for(lambda: training(results))["pid"]
+        job = said_of(wait_for(lambda: training(results))["pid"])
         assert main([*words, "--status"]) == 0
         assert [state for state, *_ in standings(capfd).values()] == ["running", "waiting"]
         before = {path: path.read_text() for path in results.glob("jobs/*/submitted.json")}
@@ -189,10 +196,12 @@ def test_a_suite_in_processes_is_seen_left_alone_and_ended_from_another_terminal
         assert main([*words, "--cancel"]) == 0
         assert "2 jobs cancelled: local-" in capfd.readouterr().err
         assert waits.wait(timeout=60) == 130
-        assert not is_alive(said_of(job))
+        assert not is_alive(job)
     finally:
         waits.kill()
         waits.wait()
+        if is_alive(job):
+            os.kill(job["pid"], signal.SIGKILL)
     assert main([*words, "--status"]) == 0
     assert [found[0] for found in standings(capfd).values()] == ["failed", "failed"]
 
@@ -205,14 +214,13 @@ def said_of(pid):
 class Asleep:
     """Stands in for a job's process: it never ends, unless it is told to."""
 
+    told = False
+
     def done(self):
-        return False
+        return self.told
 
     def cancel(self):
-        pass
-
-    def wait(self):
-        pass
+        self.told = True
 
 
 def test_each_suite_of_a_call_that_was_interrupted_is_handed_over_again(

@@ -6,7 +6,9 @@ words go, and to leave off.
 
 import os
 import shlex
+import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +27,8 @@ CRASHES = (AGAIN, 134, 135, 137, 139, 138, 140)
 signal did to it: abort, bus error, kill, segmentation fault; SIGUSR1 and SIGUSR2 where they came
 before the job could listen."""
 YEAR = 365 * 24 * 60
+EVERY = 2.0
+"""Seconds after which a job of this machine that has not ended is asked again."""
 
 
 class Executor(Protocol):
@@ -150,8 +154,7 @@ class Local:
     def leave(self) -> str:
         """End what runs, and note that nobody makes the rest; return what becomes of the jobs."""
         if self.running:
-            self.running[2].cancel()
-            self.running[2].wait()
+            _end(self.running[2])
             self.left.append(self.running[:2])
         for _, job in self.left:
             Note(job.results, job.note).withdraw()
@@ -161,6 +164,21 @@ class Local:
         executor = self.library.LocalExecutor(self.folder / job.note, python=_python())
         executor.update_parameters(timeout_min=YEAR, stderr_to_stdout=True)
         return executor.submit(job)
+
+
+def _end(process: Any) -> None:
+    """End a job's process, and wait until it has ended.
+
+    submitit sends SIGINT, which whatever a script begins in the background does not hear; after
+    that it is SIGTERM, upon which a run saves its state.
+    """
+    process.cancel()
+    asked = time.monotonic()
+    while not process.done():
+        if time.monotonic() - asked > EVERY:
+            asked = time.monotonic()
+            os.kill(int(process.job_id), signal.SIGTERM)  # it is ours: nobody else has the number
+        time.sleep(0.1)
 
 
 def _python() -> str:
