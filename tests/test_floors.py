@@ -43,8 +43,8 @@ FLOORS = [
         "options",
         "published",
     },
-    {"levels", "exhaustive", "halves", "settling", "ledger/questions"},
-    {"search", "precision"},
+    {"levels", "exhaustive", "halves", "settling", "ledger/settings"},
+    {"search", "precision", "ledger/questions"},
     {
         "neighbours",
         "centres",

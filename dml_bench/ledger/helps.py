@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from dml_bench.ledger import budgeted, naming, starts, summary
-from dml_bench.ledger.questions import START
 from dml_bench.ledger.section import Asked, Section
 from dml_bench.ledger.sentences import anchor, interval, outcome, sentence
+from dml_bench.ledger.settings import START
 from dml_bench.ledger.starts import Gain
 from dml_bench.ledger.verdicts import FAILS, HOLDS, ONE, OPEN, Line, at, firm
 from dml_bench.parts import cent, signed

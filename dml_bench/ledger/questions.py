@@ -1,10 +1,8 @@
-"""What the ledger asks of the records: each question, its claims, and what was checked.
+"""What the ledger asks of the records: the paper's claims, and the questions of `settings`.
 
 Nothing here is an answer: the records are searched for recipes that differ in just what a claim
 names, and `verdicts` says what their difference decides.
 """
-
-from dataclasses import replace
 
 from dml_bench.ledger.claims import (
     ALIKE,
@@ -19,6 +17,7 @@ from dml_bench.ledger.claims import (
     Rises,
     Side,
 )
+from dml_bench.ledger.settings import KNOBS, PRECISION, START
 
 HELPS = ("helps", "harms", "not decided")
 AHEAD = ("ahead of", "behind", "not told apart from")
@@ -57,16 +56,6 @@ def _beside(method: str, name: str, printed: tuple[str, str, str] | None = None)
         short=name,
         words=AHEAD,
     )
-
-
-def _start(text: str, name: str, first: object, second: object) -> Claim:
-    base = {**LOSS, "weights": "imagenet"}
-    text = f"From ImageNet weights, {text}"
-    return Claim(text, {**base, name: first}, {**base, name: second}, rate=ANY_RATE)
-
-
-def _better(text: str, short: str, name: str, first: object, second: object) -> Claim:
-    return Claim(text, {**PLAIN, name: first}, {**PLAIN, name: second}, short=short)
 
 
 AUGMENTATIONS = Question(
@@ -235,89 +224,5 @@ LABELS = Question(
     " not end above the network it started from has lost to doing nothing, whoever is ahead: so it"
     " is said. InvaSpread has its released rate, a supervised method the one of the suite: none was"
     " tuned; where a row says of how many rates it is the best, it is the best on the test.",
-)
-START = Question(
-    "What a strong start needs",
-    (
-        _start(
-            "training with batch norm frozen ends higher than with batch norm trained",
-            "batch_norm",
-            "frozen",
-            "train",
-        ),
-        _start(
-            "the head alone trained ends higher than all of it trained", "trained", "head", "all"
-        ),
-        _start(
-            "the features end higher with the head thrown away than with it",
-            "head",
-            "projection",
-            "linear",
-        ),
-        _start("training without a head ends higher than with one", "head", "none", "linear"),
-        _start("a tenth of the rate ends higher", "lr", 0.0001, 0.001),
-        _start("a quarter of the images ends higher than all", "share", 0.25, 1.0),
-        replace(
-            _start(
-                "training ends where the rate 0 ends, which moves batch norm's statistics alone",
-                "lr",
-                0.001,
-                0.0,
-            ),
-            expected=ALIKE,
-        ),
-    ),
-    "frozen batch norm leaves its running statistics as they were, bit for bit, and the head alone"
-    " leaves the backbone (`tests/test_frozen.py`). A quarter of the images is a quarter of the"
-    " steps, too. A head that is thrown away or never there leaves more dimensions to be asked.",
-)
-KNOBS = Question(
-    "What temperature, dimension and batch do",
-    (
-        *(
-            _better(
-                f"The temperature 0.1 does better than {other:g}",
-                f"temperature 0.1 above {other:g}",
-                "options.temperature",
-                0.1,
-                other,
-            )
-            for other in (0.05, 0.2, 0.5)
-        ),
-        *(
-            _better(
-                f"128 dimensions do better than {other}",
-                f"128 dimensions above {other}",
-                "dim",
-                128,
-                other,
-            )
-            for other in (32, 64, 256)
-        ),
-        *(
-            _better(
-                f"Batches of 128 do better than batches of {other}",
-                f"batches of 128 above {other}",
-                "batch",
-                128,
-                other,
-            )
-            for other in (32, 64, 256)
-        ),
-    ),
-    "one is changed at a time, the rate is not: smaller batches take more steps of the same rate,"
-    " and a lower temperature longer ones.",
-)
-PRECISION = Question(
-    "What bfloat16 costs",
-    (
-        Claim(
-            "In bfloat16 the released loss ends where it ends in float32",
-            {**LOSS, "precision": "bf16"},
-            {**LOSS, "precision": "fp32"},
-            ALIKE,
-        ),
-    ),
-    "the vectors, and so the loss, are float32 either way (`tests/test_models.py`).",
 )
 QUESTIONS = (AUGMENTATIONS, NEGATIVES, FORMS, KNOBS, SPEED, LABELS, START, PRECISION)
