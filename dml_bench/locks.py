@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 
 from filelock import FileLock, Timeout
 
@@ -39,14 +40,16 @@ def alone(lock: Path, *, wait: float = -1.0, notes: Collection[str] = ()) -> Ite
     except OSError as error:
         _withdraw(lock, made, ())
         raise unwritable(lock.parent, error) from error
+    mine = True  # where the folder was withdrawn, another may hold a file of the lock's name
     try:
         yield
     except BenchError:
-        _withdraw(lock, made, notes)
+        mine = not _withdraw(lock, made, notes)
         raise
     finally:
-        with suppress(OSError):  # while it is held: filelock sees that the file is gone
-            lock.unlink()
+        if mine:
+            with suppress(OSError):  # while it is held: filelock sees that the file is gone
+                lock.unlink()
         held.release()
 
 
@@ -65,22 +68,28 @@ def only_writer(folder: Path) -> Iterator[None]:
 def _acquire(held: FileLock, lock: Path, wait: float, made: list[Path]) -> None:
     """Take a lock, and list the folders made for it, the innermost first.
 
-    Who held it before may have taken its folder away meanwhile, or have left it to this process:
-    then it counts as made here.
+    Who held it before may take its folder away meanwhile: then it is made anew, by this process.
     """
     for last in (False, False, True):
-        made[:] = [folder for folder in lock.parents if not folder.exists()]
-        lock.parent.mkdir(parents=True, exist_ok=True)
         try:
+            _make(lock.parent, made)
             if not _free(held):
                 held.acquire(timeout=wait)
-                if not made and {path.name for path in lock.parent.iterdir()} == {lock.name}:
-                    made.append(lock.parent)
         except FileNotFoundError:
             if last:
                 raise
         else:
             return
+
+
+def _make(folder: Path, made: list[Path]) -> None:
+    """Make a folder and those that it lies in, and list what this process made."""
+    made[:] = [path for path in made if path.exists()]
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        with suppress(FileExistsError):
+            path.mkdir()
+            made.insert(0, path)
 
 
 def _free(held: FileLock) -> bool:
@@ -90,12 +99,35 @@ def _free(held: FileLock) -> bool:
     return held.is_locked
 
 
-def _withdraw(lock: Path, made: Collection[Path], notes: Collection[str]) -> None:
-    """Remove the folders that were made for work that came to nothing."""
+def _withdraw(lock: Path, made: Collection[Path], notes: Collection[str]) -> bool:
+    """Remove the folders that were made for work that came to nothing.
+
+    Returns:
+        Whether the lock's own folder is gone, and the file of the lock with it.
+    """
+    gone = lock.parent in made and _removed(lock.parent, {lock.name, *notes})
     with suppress(OSError):
-        left = {path.name for path in lock.parent.iterdir()} - {lock.name, *notes}
-        if lock.parent in made and not left:
-            for path in lock.parent.iterdir():
-                path.unlink()
         for folder in made:  # from the innermost; one that holds something stays
-            folder.rmdir()
+            if folder != lock.parent:
+                folder.rmdir()
+    return gone
+
+
+def _removed(folder: Path, worthless: Collection[str]) -> bool:
+    """Remove a lock's folder, unless something of worth lies in it; return whether it is gone.
+
+    It is taken out of everybody's way at one stroke while the lock is held: who waits for it finds
+    it whole or not at all.
+    """
+    aside = folder.with_name(f".{folder.name[:40]}.{token_hex(8)}.tmp")
+    try:
+        if not {path.name for path in folder.iterdir()} <= set(worthless):
+            return False
+        folder.rename(aside)
+    except OSError:
+        return False
+    with suppress(OSError):
+        for path in aside.iterdir():
+            path.unlink()
+        aside.rmdir()
+    return True

@@ -1,9 +1,12 @@
 """The folder of a lock: who made it, who takes it away, and two who come for it at once."""
 
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
-from dml_bench.errors import DataError
+import pytest
+
+from dml_bench.errors import BusyError, DataError
 from dml_bench.locks import alone
 
 NOTES = ("recipe.json",)
@@ -57,26 +60,44 @@ def test_a_second_that_waited_for_a_refused_one_leaves_no_trace_either(tmp_path)
         go_on.set()
 
     waiting_while_another_is_refused(tmp_path / "runs" / "key" / ".lock", between)
-    assert list(tmp_path.iterdir()) == []
+    assert not [path for path in tmp_path.rglob("*") if path.name != "runs"]
 
 
-def test_the_folder_goes_with_the_last_when_the_first_could_not_take_it(tmp_path, monkeypatch):
-    """The second makes its file of the lock between the first's last file and its folder."""
-    lock = tmp_path / "runs" / "key" / ".lock"
-    kept, asked = type(lock).rmdir, []
+def test_a_folder_that_is_withdrawn_is_never_seen_without_its_lock(tmp_path, monkeypatch):
+    """The second comes after each step of the first's withdrawal: it makes all anew, or waits."""
+    lock, came = tmp_path / "runs" / "key" / ".lock", []
 
-    def rmdir(folder):
-        asked.append(folder.name)
-        if asked == ["key"]:
-            lock.touch()
-        kept(folder)
+    def comes_after(step):
+        kept = getattr(type(lock), step)
 
-    monkeypatch.setattr(type(lock), "rmdir", rmdir)
+        def stepped(path, *more):
+            kept(path, *more)
+            if path.name in {"key", *NOTES} or path.name.startswith(".key"):
+                came.append(step)
+                monkeypatch.undo()  # the second's own withdrawal is an ordinary one
+                refused(lock)
+                assert not lock.parent.exists()
 
-    def between(second, go_on):
-        second.join(0.3)
-        go_on.set()
+        return stepped
 
-    waiting_while_another_is_refused(lock, between)
-    assert not lock.parent.exists()
-    assert asked[:2] == ["key", "key"]
+    for step in ("rename", "unlink", "rmdir"):
+        monkeypatch.setattr(type(lock), step, comes_after(step))
+        refused(lock)
+        assert not lock.parent.exists()
+    assert came == ["rename", "unlink", "rmdir"]
+
+
+def test_the_second_keeps_its_lock_when_the_first_has_withdrawn(tmp_path, monkeypatch):
+    lock, kept = tmp_path / "runs" / "key" / ".lock", Path.rename
+    with ExitStack() as second:
+
+        def rename(folder, aside):
+            kept(folder, aside)
+            second.enter_context(alone(lock, wait=0))
+
+        monkeypatch.setattr(Path, "rename", rename)
+        refused(lock)
+        with pytest.raises(BusyError, match="another process at work"), alone(lock, wait=0):
+            pass
+    assert lock.parent.exists()
+    assert not list(lock.parent.iterdir())
