@@ -14,7 +14,7 @@ from dml_bench.errors import RecipeError, StoreError
 from dml_bench.ledger import account
 from dml_bench.loggers import logger_of
 from dml_bench.published import read_published
-from dml_bench.results import finished_runs, read_records
+from dml_bench.results import ELSEWHERE, finished_runs, read_records
 from dml_bench.terminal import formats, left_out, said, say, show_runs
 from dml_bench.types import RunResult
 
@@ -66,7 +66,9 @@ def report_tables(args: argparse.Namespace) -> int:
         )
     printed = read_published(args.published_table) if args.published_table else ()
     written = report.write(results, args.results / "tables", published, printed=printed)
-    drawn = page.write(results, args.results, published, data_root=args.data_root, printed=printed)
+    twins = read_records(_records(args) / ELSEWHERE, left_out) if published else ()
+    roots = {"data_root": args.data_root, "printed": printed}
+    drawn = page.write(results, args.results, published, twins=twins, **roots)
     for path in [*written, *drawn]:
         print(path)
     return 0
@@ -77,8 +79,12 @@ def _finished(args: argparse.Namespace) -> list[RunResult]:
     return [outcomes.with_intervals(result, args.results) for result in found]
 
 
+def _records(args: argparse.Namespace) -> Path:
+    return args.records or records.home()
+
+
 def _published(args: argparse.Namespace) -> list[RunResult]:
-    folder = args.records or records.home()
+    folder = _records(args)
     found = read_records(folder, left_out)
     if not found:
         say(f"no published records in {folder}; name their folder with --records")
@@ -87,7 +93,7 @@ def _published(args: argparse.Namespace) -> list[RunResult]:
 
 def publish(args: argparse.Namespace) -> int:
     """Copy the records of finished runs, and write the tables of all that is published."""
-    for path in records.publish(args.results, args.runs, args.into):
+    for path in records.publish(args.results, args.runs, args.into, elsewhere=args.elsewhere):
         print(path)
     if (args.into.parent / account.NAME).exists():  # it says what is published: no less, no more
         _tell(args.into)
@@ -96,7 +102,7 @@ def publish(args: argparse.Namespace) -> int:
 
 def ledger(args: argparse.Namespace) -> int:
     """Write what the published records decide: the ledger, its plots, their page."""
-    folder = args.records or records.home()
+    folder = _records(args)
     if not any(folder.glob("*/result.json")):
         raise StoreError(
             f"--records {folder}: expected published records, found none; name their folder"

@@ -187,6 +187,11 @@ def _add_publish(commands: "Commands") -> None:
     p.add_argument("runs", nargs="+", help="keys, or patterns of keys; see dml-bench list runs")
     options.root(p, "results")
     p.add_argument("--into", type=Path, default=PUBLISHED, help=f"default: {PUBLISHED}")
+    p.add_argument(
+        "--elsewhere", action="store_true",
+        help="recipes that are published from another kind of processor: put beside, for the ledger"
+        " to say what that moves",
+    )  # fmt: skip
     p.set_defaults(command="publish")
 
 

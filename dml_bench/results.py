@@ -10,6 +10,8 @@ from dml_bench.errors import BenchError, RunError, StoreError
 from dml_bench.types import Recipe, RunResult
 
 Say = Callable[[str], None]
+ELSEWHERE = "elsewhere"
+"""Where in a folder of records those of its recipes lie that another processor made, too."""
 KINDS: dict[str, type] = {
     "recipe": dict,
     "metrics": dict,

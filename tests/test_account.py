@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
@@ -11,6 +12,7 @@ from dml_bench.ledger import (
     account,
     answers,
     budgeted,
+    elsewhere,
     naming,
     orders,
     own,
@@ -33,9 +35,10 @@ from dml_bench.ledger.budgets import (
 from dml_bench.ledger.claims import ALIKE, LESS, MORE, PLAIN, Claim
 from dml_bench.ledger.naming import switches
 from dml_bench.ledger.questions import QUESTIONS, SPEED
-from dml_bench.ledger.sentences import anchor, difference
+from dml_bench.ledger.sentences import anchor, difference, links, outcome
 from dml_bench.ledger.verdicts import FAILS, HOLDS, ONE, OPEN, at, firm, judged, line, marked
 from dml_bench.pages import page
+from dml_bench.parts import signed
 from dml_bench.published import FILE, read_published
 from dml_bench.results import read_records
 from dml_bench.suites import load
@@ -389,12 +392,60 @@ def test_what_came_of_a_question_is_listed_by_place_or_by_claim_whichever_is_sho
     assert "**not run yet**: RandomResizedCrop helps among the four; " in listed(halves)
 
 
-def test_pairs_of_two_kinds_of_processor_and_of_two_sizes_are_told():
-    def on(name, values, **said):
-        made = seeds(values, **said)
-        return [replace(one, environment={"processor": name}) for one in made]
+def on(name, results):
+    """The same results as if a processor had made them."""
+    made = {"processor": name, "commit": name * 40}
+    return [replace(one, environment=made) for one in results]
 
-    both = [*on("a", [0.6, 0.61]), *on("b", [0.5, 0.51], augmentation="C+G+F")]
+
+@pytest.mark.parametrize(
+    ("values", "verdict", "apart"),
+    [
+        ([0.601, 0.609], "holds", "-0.1 [-0.1, -0.1]"),
+        ([0.59, 0.63], "not decided", "-0.6 [-20.9, +19.7]"),
+        ([0.5, 0.508], "fails", "+10.0 [+10.0, +10.0]"),
+    ],
+)
+def test_what_two_kinds_of_processor_make_of_a_recipe_stands_beside_each_other(
+    values, verdict, apart
+):
+    here, there = on("a", seeds([0.6, 0.608])), on("b", seeds(values))
+    found = elsewhere.section(gathered([*here, *seeds([0.3], augmentation="none")]), there)
+    [claim] = found.asked
+    [one] = claim.found
+    assert one.verdict == verdict
+    each = ", ".join(signed(x - y) for x, y in zip((0.6, 0.608), values, strict=True))
+    assert claim.tell(one, "published") == (
+        "glyphs, conv4 (random weights), 6 epochs of 100 images, bf16; invaspread: "
+        f"recall@1 60.4 on a (aaaaaaa) against {100 * fmean(values):.1f}"
+        f" on b (bbbbbbb), {apart} over 2 seeds:"
+        f" {outcome(one)}. Each seed: {each}."
+        f" Runs: {links(here, 'published')} against {links(there, 'published/elsewhere')}."
+    )
+
+
+def test_only_who_is_published_is_compared_with_what_was_made_elsewhere():
+    there = on("b", [*seeds([0.6, 0.61]), *seeds([0.5], augmentation="none")])
+    [claim] = elsewhere.section(gathered(on("a", [run(0.6, seed=1)])), there).asked
+    [one] = claim.found
+    assert [result.recipe.seed for result in one.a] == [1]
+    assert (one.difference, one.half, one.verdict) == (pytest.approx(-0.01), None, "one seed")
+    text = account.text([], "published", there)
+    assert f"**not run yet**: {elsewhere.CLAIM}." in text
+
+
+def test_the_rules_lead_to_what_the_processor_moves_where_it_was_asked():
+    here, there = on("a", seeds([0.6, 0.61])), on("b", seeds([0.6, 0.61]))
+    here += on("b", seeds([0.5, 0.51], augmentation="C+G+F"))
+    told = [" ".join(account.text(here, "published", twins).split()) for twins in ((), there)]
+    assert all("In 1 of all 1 comparisons" in text for text in told)
+    assert "what that moves was not measured by itself." in told[0]
+    assert "moves is [asked by itself](#what-the-kind-of-processor-moves)." in told[1]
+    assert "## What the kind of processor moves" in told[1]
+
+
+def test_pairs_of_two_kinds_of_processor_and_of_two_sizes_are_told():
+    both = [*on("a", seeds([0.6, 0.61])), *on("b", seeds([0.5, 0.51], augmentation="C+G+F"))]
     short, lines = answer("Each augmentation's share", both)
     assert any(text.endswith(", on two kinds of processor.") for text in lines)
     assert "In 1 of all 1 comparisons" in " ".join(account.text(both, "published").split())

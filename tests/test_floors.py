@@ -112,7 +112,7 @@ FLOORS = [
         "pages/sortable",
         *("ledger/budgeted", "ledger/summary"),
     },
-    {"pages/sections", "ledger/helps", "ledger/printed"},
+    {"pages/sections", "ledger/elsewhere", "ledger/helps", "ledger/printed"},
     {"ledger/answers"},
     {"file_scores", "ledger/account"},
     {

@@ -1,5 +1,6 @@
 """One command makes all from the published records: the ledger, its plots, their page."""
 
+import json
 import shutil
 from contextlib import redirect_stdout
 from io import StringIO
@@ -123,3 +124,23 @@ def test_publishing_where_no_ledger_is_writes_none(tmp_path, run, capsys):
     assert any(run in line for line in said)
     assert {path.name for path in tmp_path.iterdir()} == {"runs", "published"}
     assert not (tmp_path / "published" / "plots").exists()
+
+
+def test_what_another_processor_made_is_told_and_shown_on_the_page(tmp_path, run, capsys):
+    folder = tmp_path / "published"
+    for home in (folder / run, folder / "elsewhere" / run):
+        shutil.copytree(tmp_path / "runs" / run, home)
+    path = folder / "elsewhere" / run / "result.json"
+    said = json.loads(path.read_text())
+    said["environment"]["processor"] = "another"
+    path.write_text(json.dumps(said))
+    assert main(["ledger", "--records", str(folder)]) == 0
+    ledger = (tmp_path / account.NAME).read_text(encoding="utf-8")
+    link = f"published/elsewhere/{run}/result.json"
+    assert f"({link})" in ledger
+    assert (tmp_path / link).is_file()
+    assert "on another (" in (tmp_path / "LEDGER.html").read_text(encoding="utf-8")
+    capsys.readouterr()
+    words = ["--results", str(tmp_path), "--data-root", str(tmp_path), "--records", str(folder)]
+    assert main(["report", *words]) == 0
+    assert "on another (" in (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from dml_bench import bench, recipes, report
 from dml_bench.cli import main
 from dml_bench.errors import StoreError
 from dml_bench.records import publish
-from dml_bench.results import read_records
+from dml_bench.results import ELSEWHERE, read_records, read_result
 
 UNTRAINED = {"epochs": 0, "augmentation": "none"}
 
@@ -76,6 +76,40 @@ def test_a_run_of_code_that_no_commit_holds_is_refused(results, tmp_path, enviro
     assert not (tmp_path / "out").exists()
 
 
+def test_what_another_processor_made_is_put_beside_and_stands_in_no_table(results, tmp_path):
+    out = tmp_path / "out"
+    mark(results, processor="a")
+    publish(results, ["*"], out)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    mark(results, processor="b")
+    words = ["publish", "*random*", "--elsewhere", "--results", str(results), "--into", str(out)]
+    assert main(words) == 0
+    [home] = (out / "elsewhere").iterdir()
+    [twin] = read_records(out / "elsewhere")
+    assert (twin.recipe.method, twin.environment["processor"]) == ("random", "b")
+    assert {path: path.read_bytes() for path in before} == before
+    assert {path for path in out.rglob("*") if path.is_file()} - set(before) == set(home.iterdir())
+    assert "b" not in {one.environment["processor"] for one in read_records(out)}
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        (["*invaspread*"], "expected a recipe that is published under out, found none; publish it"),
+        (["*"], "expected a run on another kind of processor than the published one, found a both"),
+    ],
+)
+def test_a_run_that_has_no_twin_of_another_processor_is_refused(
+    results, tmp_path, monkeypatch, before, said
+):
+    monkeypatch.chdir(tmp_path)
+    mark(results, processor="a")
+    publish(results, before, Path("out"))
+    with pytest.raises(StoreError, match=said):
+        publish(results, ["*random*"], Path("out"), elsewhere=True)
+    assert not Path("out/elsewhere").exists()
+
+
 def test_a_pattern_that_fits_nothing_lists_the_runs(results, tmp_path, capsys):
     words = ["publish", "cub*", "--results", str(results), "--into", str(tmp_path / "out")]
     assert main(words) == 2
@@ -101,7 +135,16 @@ def test_the_published_tables_are_what_the_published_records_give(tmp_path):
         assert path.read_text() == (committed / path.name).read_text(), path.name
 
 
-@pytest.mark.parametrize("record", read_records(PUBLISHED), ids=lambda r: r.recipe.key)
+TWINS = read_records(PUBLISHED / ELSEWHERE)
+
+
+@pytest.mark.parametrize("twin", TWINS, ids=lambda r: r.recipe.key)
+def test_a_record_made_elsewhere_stands_beside_one_of_another_processor(twin):
+    published = read_result(PUBLISHED / twin.recipe.key / "result.json")
+    assert twin.environment["processor"] != published.environment["processor"]
+
+
+@pytest.mark.parametrize("record", [*read_records(PUBLISHED), *TWINS], ids=lambda r: r.recipe.key)
 def test_a_published_record_was_made_by_a_commit_and_names_no_path(record):
     assert len(record.environment["commit"]) == 40
     assert record.environment["dirty"] is False

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dml_bench.atomic import atomic_write
-from dml_bench.ledger import budgeted, legend, printed
+from dml_bench.ledger import budgeted, elsewhere, legend, printed
 from dml_bench.ledger.answers import answers
 from dml_bench.ledger.budgets import gathered
 from dml_bench.ledger.section import Section, sure
-from dml_bench.ledger.sentences import processors
+from dml_bench.ledger.sentences import anchor, processors
 from dml_bench.ledger.summary import BEHIND, NEITHER, abstract, short
 from dml_bench.ledger.verdicts import Line
-from dml_bench.results import read_records
+from dml_bench.results import ELSEWHERE, read_records
 from dml_bench.types import RunResult
 
 NAME = "LEDGER.md"
@@ -57,7 +57,9 @@ tables ± is the interval over seeds; [low, high] is one run's, over its test cl
 
 In {mixed} of all {asked} comparisons a seed's two runs were made on two kinds of processor, as
 their sentences say. A seed draws the same weights, images and augmentations on each; how sums are
-rounded differs, and what that moves was not measured by itself."""
+rounded differs; {moved}."""
+ASKED = f"what that moves is [asked by itself](#{anchor(elsewhere.TITLE)})"
+UNASKED = "what that moves was not measured by itself"
 
 
 def write(folder: Path) -> Path:
@@ -70,19 +72,21 @@ def write(folder: Path) -> Path:
         StoreError: a record is torn, or the file cannot be written.
     """
     path = folder.parent / NAME
-    atomic_write(path, text(read_records(folder), folder.name))
+    twins = read_records(folder / ELSEWHERE)
+    atomic_write(path, text(read_records(folder), folder.name, twins))
     return path
 
 
-def text(records: Sequence[RunResult], folder: str) -> str:
+def text(records: Sequence[RunResult], folder: str, twins: Sequence[RunResult] = ()) -> str:
     """Return the ledger as Markdown.
 
     Args:
         records: of published runs.
         folder: where they lie, seen from the ledger.
+        twins: of the same recipes, made on another kind of processor.
     """
     groups = gathered(records)
-    sections = answers(groups, folder)
+    sections = answers(groups, folder, twins)
     lines = [
         HEAD.format(folder=folder, rules=rules(sections)),
         "## In short",
@@ -115,10 +119,12 @@ def rules(sections: Sequence[Section]) -> str:
     gains = [one for section in sections for one in section.gains if _runs(one) not in known]
     decided = [one for one in claims if one.decided]
     firm = [one for one in decided if not one.hair]
-    mixed = sum(bool(processors(one)) for one in claims)
+    made = [one for one in claims if not elsewhere.twins(one)]
+    mixed = sum(bool(processors(one)) for one in made)
     counts = {"claims": sure(claims), "decided": len(decided), "firm": len(firm)}
-    counts |= {"asked": len(claims), "mixed": mixed, "gains": sure(gains)}
-    return RULES.format(behind=BEHIND, neither=NEITHER, **counts)
+    counts |= {"asked": len(made), "mixed": mixed, "gains": sure(gains)}
+    moved = UNASKED if len(made) == len(claims) else ASKED
+    return RULES.format(behind=BEHIND, neither=NEITHER, moved=moved, **counts)
 
 
 def _runs(one: Line) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
-from dml_bench.ledger import naming, orders, own, reckonings, starts
+from dml_bench.ledger import elsewhere, naming, orders, own, reckonings, starts
 from dml_bench.ledger.budgets import Group, budget
 from dml_bench.ledger.claims import Claim, Goal, Question, Rises
 from dml_bench.ledger.helps import helps
@@ -19,14 +19,16 @@ from dml_bench.ledger.verdicts import ABSENT, Line, firm, line, marked
 from dml_bench.parts import cent, signed
 from dml_bench.published import Published
 from dml_bench.suites import load
+from dml_bench.types import RunResult
 
 
-def answers(groups: Sequence[Group], folder: str) -> list[Section]:
+def answers(groups: Sequence[Group], folder: str, twins: Sequence[RunResult] = ()) -> list[Section]:
     """Return what the runs say to each question, those that were not run among them.
 
     Args:
         groups: the runs of each recipe, one a seed.
         folder: where they lie, seen from the page.
+        twins: of the same recipes, made on another kind of processor.
     """
     gains = starts.gains(groups)
     idle = starts.unrisen(gains)
@@ -36,6 +38,7 @@ def answers(groups: Sequence[Group], folder: str) -> list[Section]:
         _epochs(groups, idle, gains, folder),
         helps(gains, folder),
         _own(groups, gains, folder),
+        elsewhere.section(groups, twins),
     ]
     most = firm(one for section in sections for one in section.compared)
     return [section.each(lambda one: _standing(marked(one, most), idle)) for section in sections]

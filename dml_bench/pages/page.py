@@ -19,6 +19,7 @@ from dml_bench.locks import only_writer
 from dml_bench.pages import figures, prose
 from dml_bench.pages.sections import Section, sections
 from dml_bench.published import Published
+from dml_bench.results import ELSEWHERE, read_records
 from dml_bench.rows import HERE
 from dml_bench.types import RunResult
 
@@ -28,6 +29,7 @@ def write(
     folder: Path,
     records: Sequence[RunResult] = (),
     *,
+    twins: Sequence[RunResult] = (),
     data_root: Path,
     printed: Sequence[Published] = (),
 ) -> list[Path]:
@@ -37,6 +39,7 @@ def write(
         results: of the runs made here; their vectors and neighbours are read in `folder`.
         folder: the root of all results.
         records: of the runs that the project publishes.
+        twins: of the same recipes, made on another kind of processor.
         data_root: where the datasets are; the images of one that is not there are left out.
         printed: what other papers printed: a table that a user brings.
 
@@ -49,7 +52,7 @@ def write(
     found = sections(results, folder, records, data_root=data_root, printed=printed)
     drawings = {section.anchor: section.drawings() for section in found}
     written = figures.write(drawings, folder / "plots")
-    return [*written, _page(found, records, folder / "report.html")]
+    return [*written, _page(found, records, twins, folder / "report.html")]
 
 
 def write_records(records: Sequence[RunResult], folder: Path) -> list[Path]:
@@ -68,12 +71,18 @@ def write_records(records: Sequence[RunResult], folder: Path) -> list[Path]:
     found = sections([], folder, records, data_root=None)
     drawings = {section.anchor: section.evidence() for section in found}
     written = figures.write(drawings, folder / "plots", ("svg",), alone=True)
-    return [*written, _page(found, records, folder.parent / "LEDGER.html")]
+    twins = read_records(folder / ELSEWHERE)
+    return [*written, _page(found, records, twins, folder.parent / "LEDGER.html")]
 
 
-def _page(found: Sequence[Section], records: Sequence[RunResult], path: Path) -> Path:
+def _page(
+    found: Sequence[Section],
+    records: Sequence[RunResult],
+    twins: Sequence[RunResult],
+    path: Path,
+) -> Path:
     groups = gathered(records)
-    ledger = answers.answers(groups, prose.FOLDER) if records else ()
+    ledger = answers.answers(groups, prose.FOLDER, twins) if records else ()
     with only_writer(path.parent):
         atomic_write(path, html(found, ledger, legend.section(groups)))
     return path

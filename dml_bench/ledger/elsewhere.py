@@ -1,0 +1,69 @@
+"""The same recipes made on another kind of processor: what the rounding of sums moves by itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from dml_bench.ledger import naming
+from dml_bench.ledger.budgets import Group, gathered, primary, setting
+from dml_bench.ledger.claims import ALIKE
+from dml_bench.ledger.section import Asked, Section
+from dml_bench.ledger.sentences import difference, links, outcome
+from dml_bench.ledger.verdicts import Line, line
+from dml_bench.parts import cent, signed
+from dml_bench.results import ELSEWHERE
+from dml_bench.types import RunResult
+
+TITLE = "What the kind of processor moves"
+CLAIM = "The same recipe and seed end alike on two kinds of processor"
+CHECKED = """Checked: recipe and seed of a pair are the same to the last field, and so the weights
+that are drawn, the images in their order and what augments them. The commits of a pair may differ;
+a change of the code that moves numbers stands in CHANGELOG.md."""
+
+
+def section(groups: Sequence[Group], elsewhere: Sequence[RunResult]) -> Section:
+    """Return what runs made elsewhere say beside the published ones of the same recipes.
+
+    Args:
+        groups: the published runs of each recipe, one a seed.
+        elsewhere: of the same recipes, on another kind of processor.
+    """
+    own = {result.recipe.key: result for group in groups for result in group}
+    found = [one for group in gathered(elsewhere) if (one := _beside(group, own))]
+    return Section(TITLE, [Asked(CLAIM, found, _told)], after=[" ".join(CHECKED.split())])
+
+
+def twins(one: Line) -> bool:
+    """Return whether a comparison is of the same recipes and seeds, made twice."""
+    return [run.recipe.key for run in one.a] == [run.recipe.key for run in one.b]
+
+
+def _beside(group: Group, own: Mapping[str, RunResult]) -> Line | None:
+    firsts = [own[run.recipe.key] for run in group if run.recipe.key in own]
+    where = setting(group[0])
+    one = line(firsts, group, (primary(group[0]), _ended), ALIKE, where=where)
+    if not one:
+        return None
+    name = naming.known(one.a[0].recipe, [run.recipe for run in own.values()])
+    return replace(one, where=replace(where, kept=name))
+
+
+def _told(one: Line, folder: str) -> str:
+    """Return a comparison in words: both processors, each seed, the mean, the runs."""
+    sides = zip(one.values, (one.a, one.b), strict=True)
+    ended = " against ".join(f"{cent(value)} on {_made(runs)}" for value, runs in sides)
+    each = ", ".join(signed(_ended(a) - _ended(b)) for a, b in zip(one.a, one.b, strict=True))
+    return (
+        f"{one.where}: {one.name} {ended}, {difference(one)}: {outcome(one)}. Each seed: {each}."
+        f" Runs: {links(one.a, folder)} against {links(one.b, f'{folder}/{ELSEWHERE}')}."
+    )
+
+
+def _ended(run: RunResult) -> float:
+    return run.metrics[primary(run)]
+
+
+def _made(runs: Group) -> str:
+    """Return on what a recipe ran, and at which commits."""
+    on = {str(run.environment.get("processor")) for run in runs}
+    commits = dict.fromkeys(str(run.environment.get("commit"))[:7] for run in runs)
+    return f"{' and '.join(sorted(on))} ({', '.join(commits)})"
