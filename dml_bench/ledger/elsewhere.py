@@ -1,6 +1,6 @@
 """The same recipes made on another kind of processor: what the rounding of sums moves by itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from dml_bench.ledger import naming
@@ -29,7 +29,8 @@ def section(groups: Sequence[Group], elsewhere: Sequence[RunResult]) -> Section:
     """
     own = {result.recipe.key: result for group in groups for result in group}
     found = [one for group in gathered(elsewhere) if (one := _beside(group, own))]
-    return Section(TITLE, [Asked(CLAIM, found, _told)], after=[" ".join(CHECKED.split())])
+    lead, checked = list(_apart(found)), " ".join(CHECKED.split())
+    return Section(TITLE, [Asked(CLAIM, found, _told)], lead=lead, after=[checked])
 
 
 def twins(one: Line) -> bool:
@@ -47,11 +48,23 @@ def _beside(group: Group, own: Mapping[str, RunResult]) -> Line | None:
     return replace(one, where=replace(where, kept=name))
 
 
+def _apart(found: Sequence[Line]) -> Iterator[str]:
+    """Yield how far apart two runs of a recipe and seed end, the least and the most."""
+    each = sorted(abs(x) for one in found for x in _each(one))
+    if each:
+        yield f"A run by itself ends {cent(each[0])} to {cent(each[-1])} apart ({len(each)} runs)."
+
+
+def _each(one: Line) -> list[float]:
+    """Return the difference of each seed."""
+    return [_ended(a) - _ended(b) for a, b in zip(one.a, one.b, strict=True)]
+
+
 def _told(one: Line, folder: str) -> str:
     """Return a comparison in words: both processors, each seed, the mean, the runs."""
     sides = zip(one.values, (one.a, one.b), strict=True)
     ended = " against ".join(f"{cent(value)} on {_made(runs)}" for value, runs in sides)
-    each = ", ".join(signed(_ended(a) - _ended(b)) for a, b in zip(one.a, one.b, strict=True))
+    each = ", ".join(map(signed, _each(one)))
     return (
         f"{one.where}: {one.name} {ended}, {difference(one)}: {outcome(one)}. Each seed: {each}."
         f" Runs: {links(one.a, folder)} against {links(one.b, f'{folder}/{ELSEWHERE}')}."
