@@ -48,7 +48,8 @@ seeds. {gains} more stand in the tables of what training gains, marked among all
 
 {behind} beside a difference: what is behind is not shown to end above the network that its
 training began with; {neither}: neither is. Then it is not who learns more that is compared. No
-method was tuned at these budgets but the project's own.
+method was tuned at these budgets but the project's own; NCE, NPSoftmax and Exemplar were run at a
+lower rate than the suites', too, at which they learn letters.
 
 "As released" is the authors' loss at their rate, batch and dimension, in our recipe for a dataset;
 on birds their code also takes the nearest neighbour for every other second view, and there the word
