@@ -133,8 +133,8 @@ def _order(groups: Sequence[Group]) -> Section:
         " half as many pictures. Each stands at the rate of the suite, or at the lower one at which"
         " it learns letters, in the variant that came out best on the test, where more than one was"
         " run; InvaSpread as released. Where neither ends above its start the order says who lost"
-        " less. The printed numbers are of the paper's datasets and budgets: it is their order that is asked here,"
-        " not they."
+        " less. The printed numbers are of the paper's datasets and budgets: it is their order that"
+        " is asked here, not they."
     )
     asked = [_pair(first, second, some) for (first, second), some in lines.items()]
     return Section("Which published order survives equal budgets", asked, after=[about])
