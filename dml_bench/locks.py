@@ -1,9 +1,8 @@
 """One process at a time in a folder, and no trace of work that was refused."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from secrets import token_hex
 
 from filelock import FileLock, Timeout
 
@@ -22,7 +21,8 @@ def alone(lock: Path, *, wait: float = -1.0, notes: Collection[str] = ()) -> Ite
     Args:
         lock: the file; its folder is made.
         wait: seconds to wait for another process; below zero waits for ever.
-        notes: names of files in the lock's folder that are of no worth by themselves.
+        notes: names of files in the lock's folder that are of no worth by themselves; where some
+            are named the folder is this package's own, and counts as made here if it was empty.
 
     Raises:
         BusyError: another process holds the lock.
@@ -32,25 +32,28 @@ def alone(lock: Path, *, wait: float = -1.0, notes: Collection[str] = ()) -> Ite
     made: list[Path] = []
     try:
         _acquire(held, lock, wait, made)
+        if notes and _names(lock.parent) == {lock.name}:  # whoever made it left it to this process
+            made[:] = dict.fromkeys((lock.parent, *made))
     except Timeout as error:
         raise BusyError(
             f"{lock.parent.name}: expected to be alone, found another process at work on this"
             " run; wait for it or stop it"
         ) from error
     except OSError as error:
-        _withdraw(lock, made, ())
-        raise unwritable(lock.parent, error) from error
-    mine = True  # where the folder was withdrawn, another may hold a file of the lock's name
-    try:
-        yield
-    except BenchError:
-        mine = not _withdraw(lock, made, notes)
-        raise
-    finally:
-        if mine:
-            with suppress(OSError):  # while it is held: filelock sees that the file is gone
-                lock.unlink()
         held.release()
+        _unmake(made)
+        raise unwritable(lock.parent, error) from error
+    try:
+        with _released(held, lock):
+            try:
+                yield
+            except BenchError:
+                if lock.parent in made:
+                    _clear(lock, notes)
+                raise
+    except BenchError:
+        _unmake(made)
+        raise
 
 
 @contextmanager
@@ -99,35 +102,31 @@ def _free(held: FileLock) -> bool:
     return held.is_locked
 
 
-def _withdraw(lock: Path, made: Collection[Path], notes: Collection[str]) -> bool:
-    """Remove the folders that were made for work that came to nothing.
-
-    Returns:
-        Whether the lock's own folder is gone, and the file of the lock with it.
-    """
-    gone = lock.parent in made and _removed(lock.parent, {lock.name, *notes})
-    with suppress(OSError):
-        for folder in made:  # from the innermost; one that holds something stays
-            if folder != lock.parent:
-                folder.rmdir()
-    return gone
-
-
-def _removed(folder: Path, worthless: Collection[str]) -> bool:
-    """Remove a lock's folder, unless something of worth lies in it; return whether it is gone.
-
-    It is taken out of everybody's way at one stroke while the lock is held: who waits for it finds
-    it whole or not at all.
-    """
-    aside = folder.with_name(f".{folder.name[:40]}.{token_hex(8)}.tmp")
+@contextmanager
+def _released(held: FileLock, lock: Path) -> Iterator[None]:
+    """Remove the file of a lock when the block ends, and release it."""
     try:
-        if not {path.name for path in folder.iterdir()} <= set(worthless):
-            return False
-        folder.rename(aside)
-    except OSError:
-        return False
+        yield
+    finally:
+        with suppress(OSError):  # while it is held: filelock sees that the file is gone
+            lock.unlink()
+        held.release()
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def _clear(lock: Path, notes: Collection[str]) -> None:
+    """Remove the notes beside a lock, unless something of worth lies there, too."""
     with suppress(OSError):
-        for path in aside.iterdir():
-            path.unlink()
-        aside.rmdir()
-    return True
+        if _names(lock.parent) <= {lock.name, *notes}:
+            for name in notes:
+                (lock.parent / name).unlink(missing_ok=True)
+
+
+def _unmake(made: Iterable[Path]) -> None:
+    """Remove folders from the innermost on; one that holds something stays, somebody's lock too."""
+    with suppress(OSError):
+        for folder in made:
+            folder.rmdir()

@@ -1,6 +1,11 @@
 """The commands under torchrun: one result, one voice, and what becomes of a process that dies."""
 
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
 from itertools import count
 
 import numpy as np
@@ -8,7 +13,7 @@ import pytest
 import torch
 from children import numbers
 from test_whole_path import SMALL, write_dataset
-from torchruns import torchrun
+from torchruns import PATIENCE, torchrun
 
 from dml_bench import cli
 from dml_bench.arguments import parser
@@ -98,14 +103,36 @@ def test_a_process_that_is_killed_comes_back_and_all_end_in_the_same_bits(place,
     whole = ran(*words, results=f"whole {rank}", MARK=str(mark))
     assert whole.status == 0, whole.err
     mark.unlink()
-    poll = 5 if rank else 0.1  # the leader has its say before torchrun stops it too
-    ended = ran(*words, results=f"cut {rank}", restarts=1, poll=poll, MARK=str(mark))
+    ended = ran(*words, results=f"cut {rank}", restarts=1, MARK=str(mark))
     assert ended.status == 0, ended.err
     assert mark.exists()
     assert "going on at epoch 2" in ended.err[0]
-    if rank:
-        assert "another process of this work has ended" in ended.err[0]
     assert numbers(place / f"cut {rank}") == numbers(place / f"whole {rank}")
+
+
+@pytest.mark.slow
+def test_who_is_left_alone_says_that_another_process_has_ended(place):
+    """Without torchrun over them, which stops the others as soon as it sees that one is dead."""
+    method = place / "left.py"
+    method.write_text(DYING.format(rank=1, step=3))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [*train(method=method), "--data-root", place / "data", "--results", place / "left"]
+    meet = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "dml_bench", *map(str, words)],
+            env={**os.environ, **meet, "RANK": str(rank), "MARK": str(place / "mark left")},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    said = [process.communicate(timeout=PATIENCE)[1] for process in both]
+    assert [process.returncode for process in both] == [1, -signal.SIGKILL], said
+    assert "failed: another process of this work has ended; start them again" in said[0]
 
 
 @pytest.mark.slow

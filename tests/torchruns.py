@@ -28,15 +28,11 @@ class Ended:
         return [int(line[2]) for line in words]
 
 
-def torchrun(logs, *words, processes=2, restarts=0, poll=0.1, **environment):
-    """Start a module or a script in several processes; return what became of them.
-
-    `poll`: the seconds between two looks of torchrun at who is alive; at one that has ended it
-    stops the others.
-    """
+def torchrun(logs, *words, processes=2, restarts=0, **environment):
+    """Start a module or a script in several processes; return what became of them."""
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     start += ["--nproc-per-node", str(processes), "--max-restarts", str(restarts)]
-    start += ["--monitor-interval", str(poll), "--redirects", "3", "--log-dir", str(logs)]
+    start += ["--monitor-interval", "0.1", "--redirects", "3", "--log-dir", str(logs)]
     done = subprocess.run(
         [*start, *map(str, words)],
         capture_output=True,
