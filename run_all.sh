@@ -16,6 +16,7 @@
 #     ledger-glyphs        the ledger on glyphs: ablations, both forms, three seeds      nothing
 #     ledger-cifar         the same on a tenth of CIFAR-10, two epochs, three seeds      cifar10_jpeg
 #     ledger-curves        who learns faster: InvaSpread, NCE, Exemplar by epoch         cifar10_jpeg; hours
+#     ledger-rates         the rates tried for NCE and NPSoftmax on letters              nothing
 #     ledger-start         when does it help: batch norm, head, rate, labels, start      cub100_crops
 #     ledger-crops         birds and cars: the main methods, two more seeds              cub100_crops, cars196_crops; hours
 #     ledger-better        the project's own recipe against the released one             all three of those; hours

@@ -66,9 +66,14 @@ def report_tables(args: argparse.Namespace) -> int:
         )
     printed = read_published(args.published_table) if args.published_table else ()
     written = report.write(results, args.results / "tables", published, printed=printed)
-    twins = read_records(_records(args) / ELSEWHERE, left_out) if published else ()
-    roots = {"data_root": args.data_root, "printed": printed}
-    drawn = page.write(results, args.results, published, twins=twins, **roots)
+    drawn = page.write(
+        results,
+        args.results,
+        published,
+        twins=read_records(_records(args) / ELSEWHERE, left_out) if published else (),
+        data_root=args.data_root,
+        printed=printed,
+    )
     for path in [*written, *drawn]:
         print(path)
     return 0
@@ -115,7 +120,8 @@ def _tell(folder: Path) -> None:
     """Write all that is said of a folder of records, and name the files."""
     from dml_bench.pages import page
 
-    for path in [account.write(folder), *page.write_records(read_records(folder), folder)]:
+    found, twins = read_records(folder), read_records(folder / ELSEWHERE)
+    for path in [account.write(folder), *page.write_records(found, folder, twins)]:
         print(path)
 
 

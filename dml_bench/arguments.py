@@ -189,8 +189,8 @@ def _add_publish(commands: "Commands") -> None:
     p.add_argument("--into", type=Path, default=PUBLISHED, help=f"default: {PUBLISHED}")
     p.add_argument(
         "--elsewhere", action="store_true",
-        help="recipes that are published from another kind of processor: put beside, for the ledger"
-        " to say what that moves",
+        help="put the runs beside the published records of the same recipes, which another kind of"
+        " processor made: the ledger says what that moves",
     )  # fmt: skip
     p.set_defaults(command="publish")
 

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib import metadata
@@ -151,6 +151,22 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def kind(noted: Mapping[str, Any]) -> str | None:
+    """Return the kind of processor that an environment notes; None where it notes none.
+
+    Args:
+        noted: what `environment` returned, when a result was made.
+
+    Example:
+        >>> kind({"processor": "AMD EPYC", "bf16_flags": ["avx512_bf16"]})
+        'AMD EPYC with avx512_bf16'
+        >>> kind({"processor": "AMD EPYC", "bf16_flags": []}), kind({})
+        ('AMD EPYC', None)
+    """
+    name, fast = noted.get("processor"), noted.get("bf16_flags")
+    return f"{name} with {' and '.join(fast)}" if name and fast else name
 
 
 def processor() -> str:

@@ -6,12 +6,16 @@ from pathlib import Path
 
 from dml_bench import report
 from dml_bench.atomic import atomic_write
+from dml_bench.comparisons.explanation import explain
+from dml_bench.environment import kind
 from dml_bench.errors import StoreError
 from dml_bench.results import ELSEWHERE, finished_runs, read_records, read_result
 from dml_bench.types import RunResult
 
 PUBLISHED = Path("results/published")
 FILES = ("recipe.json", "curve.jsonl", "result.json")
+TWINS = ("commit", "processor", "bf16 flags", "cores")
+"""In what a run made elsewhere may differ from the published one of its recipe."""
 
 
 def home() -> Path:
@@ -36,15 +40,15 @@ def publish(
 
     Raises:
         StoreError: no run fits a pattern; or a run was made with code that no commit holds, so that
-            nobody could make it again; or `elsewhere`, and the recipe is not published, or from the
-            same kind of processor.
+            nobody could make it again; or `elsewhere`, and the recipe is not published, or the run
+            differs from that in more than the kind of processor and the commit.
     """
     made = finished_runs(results)
     chosen = {r.recipe.key: r for pattern in patterns for r in _fitting(made, pattern)}
     for result in chosen.values():
         _be_clean(result)
         if elsewhere:
-            _be_of_another_processor(result, folder)
+            _be_a_twin(result, folder)
     home = folder / ELSEWHERE if elsewhere else folder
     written = [
         _copy(results / "runs" / key / name, home / key / name)
@@ -80,18 +84,32 @@ def _be_clean(result: RunResult) -> None:
         )
 
 
-def _be_of_another_processor(result: RunResult, folder: Path) -> None:
-    path = folder / result.recipe.key / "result.json"
+def _be_a_twin(result: RunResult, folder: Path) -> None:
+    """Refuse a run that differs from the published one in more than processor and commit."""
+    key, beside = result.recipe.key, folder / ELSEWHERE
+    path = folder / key / "result.json"
     if not path.is_file():
         raise StoreError(
-            f"{result.recipe.key}: expected a recipe that is published under {folder}, found none;"
-            " publish it without --elsewhere"
+            f"{key}: expected a recipe that is published under {folder}, found none; publish it"
+            " without --elsewhere"
         )
-    mine, theirs = (one.environment.get("processor") for one in (result, read_result(path)))
-    if mine == theirs:
+    published = read_result(path)
+    if other := next((one for one in explain(published, result) if one.what not in TWINS), None):
         raise StoreError(
-            f"{result.recipe.key}: expected a run on another kind of processor than the published"
-            f" one, found {mine} both times; to put it in its place, leave --elsewhere out"
+            f"{key}: expected a run that differs from the published one in the processor and the"
+            f" commit alone, found {other}; make it again with what that one had"
+        )
+    then, now = (str(kind(one.environment)) for one in (published, result))
+    if then == now:
+        raise StoreError(
+            f"{key}: expected two kinds of processor, found {then} both times; to put it in the"
+            " place of the published one, leave --elsewhere out"
+        )
+    there = beside / key / "result.json"
+    if there.is_file() and (third := str(kind(read_result(there).environment))) != now:
+        raise StoreError(
+            f"{key}: expected none of a third kind of processor under {beside}, found one on"
+            f" {third}; delete it first, if this is to stand there"
         )
 
 

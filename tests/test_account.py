@@ -442,8 +442,8 @@ def test_the_rules_lead_to_what_the_processor_moves_where_it_was_asked():
     assert "what that moves was not measured by itself." in told[0]
     assert "moves is [asked by itself](#what-the-kind-of-processor-moves)." in told[1]
     assert "## What the kind of processor moves" in told[1]
-    assert "A run by itself ends 0.0 to 0.0 apart (2 runs)." in told[1]
-    assert "A run by itself" not in told[0]
+    assert "The two runs of a recipe and seed end 0.0 to 0.0 apart (2 pairs)." in told[1]
+    assert "The two runs" not in told[0]
 
 
 def test_pairs_of_two_kinds_of_processor_and_of_two_sizes_are_told():

@@ -132,7 +132,7 @@ def test_what_another_processor_made_is_told_and_shown_on_the_page(tmp_path, run
         shutil.copytree(tmp_path / "runs" / run, home)
     path = folder / "elsewhere" / run / "result.json"
     said = json.loads(path.read_text())
-    said["environment"]["processor"] = "another"
+    said["environment"] |= {"processor": "another", "bf16_flags": []}
     path.write_text(json.dumps(said))
     assert main(["ledger", "--records", str(folder)]) == 0
     ledger = (tmp_path / account.NAME).read_text(encoding="utf-8")

@@ -27,7 +27,7 @@ from dml_bench.types import Recipe, RunResult
 SUITES = (
     *("methods", "crops-methods", "cifar10-jpeg"),
     *("ledger-glyphs", "ledger-cifar", "ledger-curves", "ledger-start", "ledger-better"),
-    "ledger-crops",
+    *("ledger-crops", "ledger-rates"),
 )
 IMAGES = {"glyphs": 10_506, "cub100_crops": 3_428, "cars196_crops": 8_054, "cifar10_jpeg": 50_000}
 SEEN = ("cifar10_jpeg",)

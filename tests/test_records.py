@@ -9,6 +9,7 @@ from toys import SMALL, toy
 
 from dml_bench import bench, recipes, report
 from dml_bench.cli import main
+from dml_bench.environment import kind
 from dml_bench.errors import StoreError
 from dml_bench.records import publish
 from dml_bench.results import ELSEWHERE, read_records, read_result
@@ -93,21 +94,40 @@ def test_what_another_processor_made_is_put_beside_and_stands_in_no_table(result
 
 
 @pytest.mark.parametrize(
-    ("before", "said"),
+    ("before", "now", "said"),
     [
-        (["*invaspread*"], "expected a recipe that is published under out, found none; publish it"),
-        (["*"], "expected a run on another kind of processor than the published one, found a both"),
+        (["*invaspread*"], {"processor": "b"}, "expected a recipe that is published under out"),
+        (["*"], {}, "expected two kinds of processor, found a both times; to put it in the place"),
+        (["*"], {"processor": "b", "threads": 99}, r"commit alone, found threads: \d+ against 99;"),
+        (["*"], {"processor": "b", "packages": {"torch": "9"}}, "commit alone, found torch"),
     ],
 )
-def test_a_run_that_has_no_twin_of_another_processor_is_refused(
-    results, tmp_path, monkeypatch, before, said
+def test_a_run_that_is_no_twin_of_a_published_one_is_refused(
+    results, tmp_path, monkeypatch, before, now, said
 ):
     monkeypatch.chdir(tmp_path)
-    mark(results, processor="a")
+    mark(results, processor="a", bf16_flags=[])
     publish(results, before, Path("out"))
+    mark(results, **now)
     with pytest.raises(StoreError, match=said):
         publish(results, ["*random*"], Path("out"), elsewhere=True)
     assert not Path("out/elsewhere").exists()
+
+
+def test_the_same_name_with_other_instructions_is_another_kind_and_a_third_has_no_place(
+    results, tmp_path
+):
+    out = tmp_path / "out"
+    mark(results, processor="a", bf16_flags=[])
+    publish(results, ["*"], out)
+    mark(results, bf16_flags=["amx_bf16"])
+    publish(results, ["*random*"], out, elsewhere=True)
+    publish(results, ["*random*"], out, elsewhere=True)  # the same again takes its own place
+    mark(results, processor="c")
+    with pytest.raises(StoreError, match="found one on a with amx_bf16; delete it first"):
+        publish(results, ["*random*"], out, elsewhere=True)
+    [twin] = read_records(out / "elsewhere")
+    assert twin.environment["processor"] == "a"
 
 
 def test_a_pattern_that_fits_nothing_lists_the_runs(results, tmp_path, capsys):
@@ -141,7 +161,7 @@ TWINS = read_records(PUBLISHED / ELSEWHERE)
 @pytest.mark.parametrize("twin", TWINS, ids=lambda r: r.recipe.key)
 def test_a_record_made_elsewhere_stands_beside_one_of_another_processor(twin):
     published = read_result(PUBLISHED / twin.recipe.key / "result.json")
-    assert twin.environment["processor"] != published.environment["processor"]
+    assert kind(twin.environment) != kind(published.environment)
 
 
 @pytest.mark.parametrize("record", [*read_records(PUBLISHED), *TWINS], ids=lambda r: r.recipe.key)

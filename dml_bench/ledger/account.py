@@ -48,8 +48,7 @@ seeds. {gains} more stand in the tables of what training gains, marked among all
 
 {behind} beside a difference: what is behind is not shown to end above the network that its
 training began with; {neither}: neither is. Then it is not who learns more that is compared. No
-method was tuned at these budgets but the project's own; NCE, NPSoftmax and Exemplar were run at a
-lower rate than the suites', too, at which they learn letters.
+method was tuned at these budgets but the project's own, and but where a question says so.
 
 "As released" is the authors' loss at their rate, batch and dimension, in our recipe for a dataset;
 on birds their code also takes the nearest neighbour for every other second view, and there the word
@@ -115,17 +114,17 @@ def rules(sections: Sequence[Section]) -> str:
     Args:
         sections: of a ledger.
     """
-    claims = [one for section in sections for one in section.compared]
+    twins = [one for s in sections if s.title == elsewhere.TITLE for one in s.compared]
+    claims = [one for s in sections if s.title != elsewhere.TITLE for one in s.compared]
     known = {_runs(one) for one in claims}
     gains = [one for section in sections for one in section.gains if _runs(one) not in known]
     decided = [one for one in claims if one.decided]
     firm = [one for one in decided if not one.hair]
-    made = [one for one in claims if not elsewhere.twins(one)]
-    mixed = sum(bool(processors(one)) for one in made)
+    mixed = sum(bool(processors(one)) for one in claims)
     counts = {"claims": sure(claims), "decided": len(decided), "firm": len(firm)}
-    counts |= {"asked": len(made), "mixed": mixed, "gains": sure(gains)}
-    moved = UNASKED if len(made) == len(claims) else ASKED
-    return RULES.format(behind=BEHIND, neither=NEITHER, moved=moved, **counts)
+    counts |= {"asked": len(claims), "mixed": mixed, "gains": sure(gains)}
+    marks = {"behind": BEHIND, "neither": NEITHER}
+    return RULES.format(moved=ASKED if twins else UNASKED, **marks, **counts)
 
 
 def _runs(one: Line) -> tuple[str, ...]:

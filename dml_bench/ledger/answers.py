@@ -38,10 +38,10 @@ def answers(groups: Sequence[Group], folder: str, twins: Sequence[RunResult] = (
         _epochs(groups, idle, gains, folder),
         helps(gains, folder),
         _own(groups, gains, folder),
-        elsewhere.section(groups, twins),
     ]
     most = firm(one for section in sections for one in section.compared)
-    return [section.each(lambda one: _standing(marked(one, most), idle)) for section in sections]
+    told = [section.each(lambda one: _standing(marked(one, most), idle)) for section in sections]
+    return [*told, elsewhere.section(groups, twins)]
 
 
 def _standing(one: Line, idle: Mapping[str, str]) -> Line:
@@ -130,11 +130,10 @@ def _order(groups: Sequence[Group]) -> Section:
     about = (
         "Checked: both methods of a pair have dataset, network, images, epochs, batch and"
         " augmentation alike, not the views: '1 view' beside '2 views' says where one has looked at"
-        " half as many pictures. Each stands at the rate of the suite, or at the lower one at which"
-        " it learns letters, in the variant that came out best on the test, where more than one was"
-        " run; InvaSpread as released. Where neither ends above its start the order says who lost"
-        " less. The printed numbers are of the paper's datasets and budgets: it is their order that"
-        " is asked here, not they."
+        " half as many pictures. Each stands at the rate and in the variant that came out best on"
+        " the test, where more than one was run; InvaSpread as released. Where neither ends above"
+        " its start the order says who lost less. The printed numbers are of the paper's datasets"
+        " and budgets: it is their order that is asked here, not they."
     )
     asked = [_pair(first, second, some) for (first, second), some in lines.items()]
     return Section("Which published order survives equal budgets", asked, after=[about])

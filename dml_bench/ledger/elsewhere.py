@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from dml_bench.environment import kind
 from dml_bench.ledger import naming
 from dml_bench.ledger.budgets import Group, gathered, primary, setting
 from dml_bench.ledger.claims import ALIKE
@@ -14,28 +15,24 @@ from dml_bench.results import ELSEWHERE
 from dml_bench.types import RunResult
 
 TITLE = "What the kind of processor moves"
-CLAIM = "The same recipe and seed end alike on two kinds of processor"
-CHECKED = """Checked: recipe and seed of a pair are the same to the last field, and so the weights
-that are drawn, the images in their order and what augments them. The commits of a pair may differ;
-a change of the code that moves numbers stands in CHANGELOG.md."""
+CLAIM = "A recipe's mean over the seeds ends alike on two kinds of processor"
+CHECKED = """Checked: recipe and seed of a pair are the same to the last field, and so are the test
+images, the files, the packages and the threads, as far as both records note them; else `publish`
+refuses the second. The commits of a pair may differ: `dml-bench rerun`, on the kind of processor of
+then, says whether the code alone moves a bit."""
 
 
-def section(groups: Sequence[Group], elsewhere: Sequence[RunResult]) -> Section:
+def section(groups: Sequence[Group], twins: Sequence[RunResult]) -> Section:
     """Return what runs made elsewhere say beside the published ones of the same recipes.
 
     Args:
         groups: the published runs of each recipe, one a seed.
-        elsewhere: of the same recipes, on another kind of processor.
+        twins: of the same recipes, made on another kind of processor.
     """
     own = {result.recipe.key: result for group in groups for result in group}
-    found = [one for group in gathered(elsewhere) if (one := _beside(group, own))]
+    found = [one for group in gathered(twins) if (one := _beside(group, own))]
     lead, checked = list(_apart(found)), " ".join(CHECKED.split())
     return Section(TITLE, [Asked(CLAIM, found, _told)], lead=lead, after=[checked])
-
-
-def twins(one: Line) -> bool:
-    """Return whether a comparison is of the same recipes and seeds, made twice."""
-    return [run.recipe.key for run in one.a] == [run.recipe.key for run in one.b]
 
 
 def _beside(group: Group, own: Mapping[str, RunResult]) -> Line | None:
@@ -52,7 +49,8 @@ def _apart(found: Sequence[Line]) -> Iterator[str]:
     """Yield how far apart two runs of a recipe and seed end, the least and the most."""
     each = sorted(abs(x) for one in found for x in _each(one))
     if each:
-        yield f"A run by itself ends {cent(each[0])} to {cent(each[-1])} apart ({len(each)} runs)."
+        ends = f"{cent(each[0])} to {cent(each[-1])} apart"
+        yield f"The two runs of a recipe and seed end {ends} ({len(each)} pairs)."
 
 
 def _each(one: Line) -> list[float]:
@@ -77,6 +75,6 @@ def _ended(run: RunResult) -> float:
 
 def _made(runs: Group) -> str:
     """Return on what a recipe ran, and at which commits."""
-    on = {str(run.environment.get("processor")) for run in runs}
+    on = {str(kind(run.environment)) for run in runs}
     commits = dict.fromkeys(str(run.environment.get("commit"))[:7] for run in runs)
     return f"{' and '.join(sorted(on))} ({', '.join(commits)})"

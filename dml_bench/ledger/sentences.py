@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from dml_bench.environment import kind
 from dml_bench.ledger import naming
 from dml_bench.ledger.budgets import budget
 from dml_bench.ledger.claims import ALIKE
@@ -48,7 +49,7 @@ def _runs(one: Line, folder: str) -> str:
 
 def processors(one: Line) -> str:
     """Return which processors were paired, in words; empty where each pair ran on one kind."""
-    each = [[run.environment.get("processor") for run in side] for side in (one.a, one.b) if side]
+    each = [[kind(run.environment) for run in side] for side in (one.a, one.b) if side]
     pairs = list(zip(*each, strict=True))
     unlike = [pair for pair in pairs if None not in pair and len(set(pair)) > 1]
     some = "" if len(unlike) == len(pairs) else f" in {len(unlike)} of {len(pairs)} pairs"

@@ -19,7 +19,6 @@ from dml_bench.locks import only_writer
 from dml_bench.pages import figures, prose
 from dml_bench.pages.sections import Section, sections
 from dml_bench.published import Published
-from dml_bench.results import ELSEWHERE, read_records
 from dml_bench.rows import HERE
 from dml_bench.types import RunResult
 
@@ -55,12 +54,15 @@ def write(
     return [*written, _page(found, records, twins, folder / "report.html")]
 
 
-def write_records(records: Sequence[RunResult], folder: Path) -> list[Path]:
+def write_records(
+    records: Sequence[RunResult], folder: Path, twins: Sequence[RunResult] = ()
+) -> list[Path]:
     """Write the page of published records beside their folder, and into it the ledger's figures.
 
     Args:
         records: of published runs.
         folder: where they lie; `plots` in it then holds the figures of these records alone, as SVG.
+        twins: of the same recipes, made on another kind of processor.
 
     Returns:
         the files; the page is the last.
@@ -71,7 +73,6 @@ def write_records(records: Sequence[RunResult], folder: Path) -> list[Path]:
     found = sections([], folder, records, data_root=None)
     drawings = {section.anchor: section.evidence() for section in found}
     written = figures.write(drawings, folder / "plots", ("svg",), alone=True)
-    twins = read_records(folder / ELSEWHERE)
     return [*written, _page(found, records, twins, folder.parent / "LEDGER.html")]
 
 
