@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from test_whole_path import SMALL, ran, roots, train, write_dataset
 from dml_bench.cli import main
 from dml_bench.files import load_embeddings
 from dml_bench.scoring import score
+
+PUBLISHED = Path(__file__).parents[1] / "results" / "published"
 
 
 @pytest.fixture(scope="module")
@@ -195,12 +198,15 @@ def test_a_torn_result_blocks_no_command(place, tmp_path, capsys):
         assert heard.out
 
 
-def test_published_records_are_shown_beside_any_results(place, tmp_path, capsys):
+def test_published_records_are_shown_beside_any_results(place, tmp_path, capsys, monkeypatch):
     records = tmp_path / "records"
     shutil.copytree(folder(place), records / folder(place).name)
     assert ran("report", "--records", records, "--results", tmp_path / "results") == 0
     table = (tmp_path / "results" / "tables" / "shapes_unseen.md").read_text()
     assert "published run" in table
+    record = next(PUBLISHED.glob("cub100_crops-random-*"))
+    shutil.copytree(record, tmp_path / "results" / "published" / record.name)
+    monkeypatch.chdir(tmp_path)
     assert ran("report", "--published", "--results", tmp_path / "results") == 0
     assert "cub100_crops.md" in capsys.readouterr().out
 
