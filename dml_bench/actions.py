@@ -121,7 +121,8 @@ def _tell(folder: Path) -> None:
     from dml_bench.pages import page
 
     found, twins = read_records(folder), read_records(folder / ELSEWHERE)
-    for path in [account.write(folder), *page.write_records(found, folder, twins)]:
+    told = account.write(found, folder, twins)
+    for path in [told, *page.write_records(found, folder, twins)]:
         print(path)
 
 

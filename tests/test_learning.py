@@ -15,11 +15,8 @@ from dml_bench.methods import METHODS
 from dml_bench.store import Run
 
 COMMON = {"dataset": "glyphs", "batch": 64, "epochs": 4, "dim": 64, "precision": "fp32"}
-FEW = {
-    "lr": 0.003,
-    "batch": 16,
-    "epochs": 40,
-}  # of 40 classes: a memory needs small steps and many visits
+# of 40 classes: a memory needs small steps and many visits
+FEW = {"lr": 0.003, "batch": 16, "epochs": 40}
 BANDS = {  # margin in MAP@R, what the recipe says, training classes
     "exemplar": (0.04, {"lr": 0.003}, 160),
     "npsoftmax": (0.018, {**FEW, "options": {"temperature": 0.5}}, 40),

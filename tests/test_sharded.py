@@ -1,7 +1,6 @@
 """Several processes that share a gallery find what one process finds, to the last bit."""
 
 import os
-import socket
 import subprocess
 import sys
 import tracemalloc
@@ -9,6 +8,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+from torchruns import meeting
 from worlds import together
 
 from dml_bench import answering, sharded
@@ -54,17 +54,13 @@ def answers(kind):
 
 @pytest.mark.parametrize("kind", range(4))
 def test_two_processes_find_what_one_does_to_the_last_bit(kind, tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    meet = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
     path = os.pathsep.join(sys.path)
     children = [
         subprocess.Popen(
             [sys.executable, "-c", CHILD, str(tmp_path / f"{n}.npz"), str(kind)],
-            env={**os.environ, **meet, "RANK": str(n), "PYTHONPATH": path},
+            env={**environment, "PYTHONPATH": path},
         )
-        for n in range(2)
+        for n, environment in enumerate(meeting())
     ]
     assert [child.wait(timeout=120) for child in children] == [0, 0]
     expected = {name: np.asarray(values) for name, values in answers(kind).items()}

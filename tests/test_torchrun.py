@@ -1,9 +1,7 @@
 """The commands under torchrun: one result, one voice, and what becomes of a process that dies."""
 
 import json
-import os
 import signal
-import socket
 import subprocess
 import sys
 from itertools import count
@@ -13,7 +11,7 @@ import pytest
 import torch
 from children import numbers
 from test_whole_path import SMALL, write_dataset
-from torchruns import PATIENCE, torchrun
+from torchruns import PATIENCE, meeting, torchrun
 
 from dml_bench import cli
 from dml_bench.arguments import parser
@@ -115,20 +113,16 @@ def test_who_is_left_alone_says_that_another_process_has_ended(place):
     """Without torchrun over them, which stops the others as soon as it sees that one is dead."""
     method = place / "left.py"
     method.write_text(DYING.format(rank=1, step=3))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     words = [*train(method=method), "--data-root", place / "data", "--results", place / "left"]
-    meet = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
     both = [
         subprocess.Popen(
             [sys.executable, "-m", "dml_bench", *map(str, words)],
-            env={**os.environ, **meet, "RANK": str(rank), "MARK": str(place / "mark left")},
+            env={**environment, "MARK": str(place / "mark left")},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for rank in range(2)
+        for environment in meeting()
     ]
     said = [process.communicate(timeout=PATIENCE)[1] for process in both]
     assert [process.returncode for process in both] == [1, -signal.SIGKILL], said

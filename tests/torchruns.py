@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -51,6 +52,15 @@ def _texts(logs, stream):
         rank = int(log.parent.name)
         found[rank] = found.get(rank, "") + log.read_text(errors="replace")
     return [found[rank] for rank in sorted(found)]
+
+
+def meeting(processes=2):
+    """The environment of each of several processes that meet without torchrun over them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
+    return [{**os.environ, **where, "RANK": str(rank)} for rank in range(processes)]
 
 
 def noted(folder, deed, jobs=None, *, processes=2):

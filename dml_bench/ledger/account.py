@@ -15,7 +15,6 @@ from dml_bench.ledger.section import Section, sure
 from dml_bench.ledger.sentences import anchor, processors
 from dml_bench.ledger.summary import BEHIND, NEITHER, abstract, short
 from dml_bench.ledger.verdicts import Line
-from dml_bench.results import ELSEWHERE, read_records
 from dml_bench.types import RunResult
 
 NAME = "LEDGER.md"
@@ -62,18 +61,19 @@ ASKED = f"what that moves is [asked by itself](#{anchor(elsewhere.TITLE)})"
 UNASKED = "what that moves was not measured by itself"
 
 
-def write(folder: Path) -> Path:
+def write(records: Sequence[RunResult], folder: Path, twins: Sequence[RunResult] = ()) -> Path:
     """Write the ledger of a folder of records beside it; return the file.
 
     Args:
-        folder: of published records.
+        records: of published runs.
+        folder: where they lie.
+        twins: of the same recipes, made on another kind of processor.
 
     Raises:
-        StoreError: a record is torn, or the file cannot be written.
+        StoreError: the file cannot be written.
     """
     path = folder.parent / NAME
-    twins = read_records(folder / ELSEWHERE)
-    atomic_write(path, text(read_records(folder), folder.name, twins))
+    atomic_write(path, text(records, folder.name, twins))
     return path
 
 
