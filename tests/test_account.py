@@ -245,6 +245,16 @@ def test_what_just_touches_is_decided_by_a_hair_where_many_are_asked():
     assert not any(marked(one, many).hair for one in (*sure, *open_))
 
 
+def test_fewer_stay_decided_where_nothing_is_known_of_how_they_hang_together():
+    near = [verdict([0.6, 0.61], [0.5, 0.51], HERE)] * 4
+    near = [
+        replace(one, half=half) for one, half in zip(near, (0.001, 0.02, 0.06, 0.08), strict=True)
+    ]
+    either, every = firm(near), firm(near, any_dependence=True)
+    kept = [[one.chance <= most for one in near] for most in (either, every)]
+    assert kept == [[True, True, True, True], [True, True, False, False]]
+
+
 def test_how_sure_two_are_alike_is_asked_of_the_point_they_may_lie_apart():
     one = replace(verdict([0.6, 0.6], [0.5, 0.5], HERE), expected=ALIKE, half=0.02)
     edge = replace(one, difference=0.03)
@@ -373,8 +383,43 @@ def test_who_has_not_risen_above_its_start_is_said_beside_who_is_ahead(begun, to
 def test_what_one_seed_has_risen_by_is_all_that_is_known_of_it():
     start = [run(0.3, method="random", epochs=0)]
     both = [*seeds([0.6]), *seeds([0.5], method="lifted")]
-    assert starts.unrisen(starts.gains(gathered([*both, *start]))) == {}
+    assert starts.ends(starts.gains(gathered([*both, *start]))) == {
+        one.recipe.key: starts.RISEN for one in both
+    }
     assert f"{OVER_LIFTED}: **one seed** glyphs 6 × 100 (+10.0)." in listed([*both, *start])
+
+
+def test_who_rises_is_not_counted_where_a_start_was_not_run():
+    start = [run(value, seed, method="random", epochs=0) for seed, value in enumerate((0.3, 0.31))]
+    lifted = seeds([0.5, 0.51], method="lifted")
+    other = seeds([0.5, 0.51], method="margin")
+    told = listed([*seeds([0.6, 0.61]), *lifted, *other, *start])
+    assert "Of the 2 decided, 2 are of two that both end above their start." in told
+    told = listed([*seeds([0.6, 0.61]), *lifted, *other])
+    all_ = "none are of two that both end above their start; of 2 a start was not run."
+    assert f"Of the 2 decided, {all_}" in told
+    assert "(+10.0)" in told  # unmarked
+
+
+def test_it_is_counted_how_the_comparisons_of_each_question_came_out():
+    halves = [
+        *seeds([0.6, 0.61], options={"negatives": "hard"}),
+        *seeds([0.5, 0.51], options={"negatives": "easy"}),
+        *seeds([0.55]),
+    ]
+    title = "[Hard against easy negatives](#hard-against-easy-negatives)"
+    assert f"| {title} | 1 |  |  | 2 |  |" in listed(halves)
+    absent = f"| {title} |  |  |  |  | 3 |"
+    assert absent in listed(halves[:2])
+    near = [replace(one, verdict=HOLDS, hair=True) for one in _compared(halves)][:1]
+    asked = [answers.Asked("a claim", near, str)]
+    [*_, counted] = summary._counts([answers.Section("A question", asked)])
+    assert counted == "| [A question](#a-question) | 1 (1 weakly) |  |  |  |  |"
+
+
+def _compared(results):
+    sections = answers.answers(gathered(results), "published")
+    return [one for section in sections for one in section.compared]
 
 
 def test_what_came_of_a_question_is_listed_by_place_or_by_claim_whichever_is_shorter():
@@ -652,11 +697,11 @@ def test_gains_stand_beside_the_network_that_the_training_began_with():
     assert told[-1] == "**fails**"
     assert sum(text.startswith("| invaspread") for text in lines) == 2
     names = "invaspread (neighbour=False, batch_norm=frozen, head=projection)"
-    assert short[-1] == f"| {names} | {where} | +4.0 [+1.5, +6.5] | 3 | **holds** |"
+    assert f"| {names} | {where} | +4.0 [+1.5, +6.5] | 3 | **holds** |" in short
     above = f"1 recipes end above the frozen features ({names} +4.0 on cub100_crops 1 × 100)"
     assert f"{above}, 1 below, 0 are not decided, 0 ran one seed." in listed(everything)
     short, _ = answer("When does it help at all", [*start, *frozen, *worse])
-    assert short[-1] == "| none that is decided |  |  |  |  |"
+    assert "| none that is decided |  |  |  |  |" in short
 
 
 def test_two_precisions_of_one_start_are_told_apart():
@@ -690,6 +735,37 @@ def test_the_released_recipe_has_the_datasets_own_augmentation():
     other = seeds([0.8, 0.81], augmentation="R+C+G+F")
     found = starts.by_strength(starts.gains(gathered([*start, *ours, *other])))
     assert [one.values[0] for one in found] == [pytest.approx(0.605)]
+
+
+def test_what_the_released_loss_gains_stands_against_how_strong_its_start_is():
+    def begun(value, **said):
+        made = {**BIRDS, **said, "epochs": 0}
+        method = "random" if made["weights"] == "none" else "init"
+        return [run(value, seed, method=method, **made) for seed in range(2)]
+
+    def birds(value, **said):
+        return seeds([value, value + 0.01], **{**BIRDS, **said})
+
+    small = {"crop": 40, "resize": 45}
+    drawn = {**small, "weights": "none", "lr": 0.03}
+    strong = [*begun(0.6), *birds(0.5)]
+    weak = [*begun(0.25, **small), *birds(0.24, **small), *begun(0.02, **drawn)]
+    apart = [
+        *birds(0.55, lr=0.0001),
+        *birds(0.55, share=0.25),
+        *birds(0.55, options={"neighbour": True}),
+        *birds(0.55, batch_norm="frozen"),
+    ]
+    alone = [run(0.3, method="random", epochs=0), *seeds([0.6, 0.61], augmentation="affine")]
+    results = [*weak, *birds(0.06, **drawn), *strong, *apart, *alone]
+    [found] = starts.against_strength(starts.gains(gathered(results)))
+    assert [one.values[1] for one in found] == pytest.approx([0.6, 0.25, 0.02])
+    short, _ = answer("When does it help at all", results)
+    assert any("| 25.0 | 24.5 | -0.5 [" in text for text in short)
+    assert "from the strongest start to the weakest: -9.5 over 60.0 (cub100_crops" in listed(
+        results
+    )
+    assert "strongest start to" not in listed([*strong, *alone])
 
 
 @pytest.mark.parametrize(("dataset", "known"), [("cub100_crops", True), ("cars196_crops", False)])
@@ -781,18 +857,17 @@ def test_the_best_epoch_adds_what_the_curves_say():
     short, lines = answer(title, everything)
     where, unknown = (
         "glyphs, 3 epochs of 100 images, bf16",
-        "recall@1 | has a start that was not run",
+        "recall@1 | whose start was not run",
     )
     assert short[2:] == [
-        f"| invaspread | {where} | {unknown} | 50.0 | 55.0 | +5.0 | 2 |",
+        f"| invaspread | {where} | {unknown} | 50.0 | 55.0 | +5.0 [-58.5, +68.5] | 2 |",
         f"| invaspread (lr=0.1) | {where} | {unknown} | 50.0 | 53.0 | +3.0 | 1 |",
         f"| invaspread | {where.replace('3', '4')} | {unknown} | 50.0 | 50.0 | +0.0 | 1 |",
     ]
     assert "55.0 in the best epoch, 50.0 in the last: +10.0, +0.0. Runs: " in lines[0]
     assert group[1].recipe.key in lines[0]
-    assert "a start that was not run: +0.0 to +5.0 (3 recipes, 2 of one seed)." in listed(
-        everything
-    )
+    told = listed(everything)
+    assert "To a training whose start was not run: +0.0 to +5.0 (3 recipes, 2 of one seed)." in told
     told = listed([*everything, *starts_at])
     assert "that ends above its start: +0.0 to +5.0 (3 recipes, 2 of one seed)." in told
     lower = [replace(one, metrics={"recall@1": 0.3}) for one in everything]
@@ -812,14 +887,14 @@ def test_a_printed_order_is_held_against_ours_pair_by_pair():
     assert orders.orders(gathered([*ours, *seeds([0.4], method="exemplar", epochs=9)])) == []
     short, lines = answer("Which published order survives equal budgets", [*ours, *exemplar])
     where = "cifar10_jpeg, 2 epochs of 100 images, bf16"
-    told = row(short, "InvaSpread (Ours) before Exemplar on cifar10")
+    told = row(short, "InvaSpread before Exemplar on cifar10")
     assert told[1:] == [
         *("+9.1", where, "knn@200", "40.5", "42.5", "-2.0 [-2.0, -2.0]", "2", "**fails**"),
     ]
-    text = "InvaSpread (Ours) before Exemplar on cifar10: **fails** cifar10_jpeg 2 × 100 (-2.0)."
+    text = "InvaSpread before Exemplar on cifar10: **fails** cifar10_jpeg 2 × 100 (-2.0)."
     assert text in listed([*ours, *exemplar])
     assert lines[0].startswith(
-        "**InvaSpread (Ours) before Exemplar on cifar10.** Printed: 83.6 against 74.5 ("
+        "**InvaSpread before Exemplar on cifar10.** Printed: 83.6 against 74.5 ("
     )
     assert lines[2].startswith("- cifar10_jpeg, conv4")
     longer = [*seeds([0.5, 0.51], **{**TENTH, "epochs": 5})]

@@ -113,7 +113,7 @@ FLOORS = [
         *("ledger/budgeted", "ledger/summary"),
     },
     {"pages/sections", "ledger/elsewhere", "ledger/helps", "ledger/printed"},
-    {"ledger/answers"},
+    {"ledger/answers", "ledger/missing"},
     {"file_scores", "ledger/account"},
     {
         "pages/page",

@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from dml_bench.defaults import DATASETS, usual
-from dml_bench.ledger import account, answers, orders, own, reckonings, summary
-from dml_bench.ledger.budgets import gathered
+from dml_bench.ledger import account, answers, missing, orders, own, reckonings, summary
+from dml_bench.ledger.budgets import UNTRAINED, gathered
 from dml_bench.ledger.questions import QUESTIONS
 from dml_bench.ledger.section import sure
 from dml_bench.ledger.verdicts import at
 from dml_bench.methods import METHODS
 from dml_bench.methods.base import options
-from dml_bench.suites import load
+from dml_bench.suites import load, names
 from dml_bench.types import Recipe, RunResult
 
 SUITES = (
@@ -40,6 +40,7 @@ def recipe(row):
     said = {**usual(row["method"], protocol, special, row), **row}
     said |= {"weights_digest": "", "mean": (0.5,) * 3, "std": (0.5,) * 3}
     said["precision"] = "bf16" if said["precision"] == "auto" else said["precision"]
+    said["epochs"] = 0 if row["method"] in UNTRAINED else said["epochs"]
     said["options"] = options(METHODS[row["method"]].Method, row.get("options", {}))
     said["crop"] = said.get("crop") or 32
     said["dim"] = 1280 if said["head"] == "none" else said["dim"]
@@ -54,11 +55,12 @@ def result(made):
     metric = "knn@200" if made.dataset in SEEN else "recall@1"
     curve = [{"epoch": n + 1, made.monitor: value} for n in range(made.epochs)]
     asked = f"{made.dataset} {made.share if metric == 'knn@200' else 1}"
+    images = round(IMAGES[made.dataset] * made.share)
     return RunResult(
         recipe=made,
         metrics={metric: value},
         curve=curve if made.monitor != "none" else [],
-        counts={"train_images": round(IMAGES[made.dataset] * made.share)} if made.epochs else {},
+        counts={"train_images" if made.epochs else "gallery_images": images},
         fingerprint=hashlib.sha256(asked.encode()).hexdigest()[:16],
         supervision=METHODS[made.method].Method.supervision,
         seconds={},
@@ -96,9 +98,29 @@ CLAIMS = [claim for question in QUESTIONS for claim in question.claims]
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.text)
-def test_every_claim_is_decided_by_more_than_one_seed(claim, records):
+def test_every_claim_is_asked_of_more_than_one_seed(claim, records):
     found = reckonings.of_claim(claim, gathered(records))
     assert max((len(one.a) for one in found), default=0) > 1
+
+
+def test_what_was_not_run_of_the_suites_is_said_row_by_row_and_seed_by_seed(records):
+    suites = [name for name in names() if name.startswith("ledger-")]
+    assert set(suites) <= set(SUITES)
+    whole = missing.section(gathered(records))
+    assert [line.split(" | ")[0].strip("| ") for line in whole[4:]] == suites
+    for line in whole[4:]:
+        _, rows, ran, left = line.strip("|").split(" | ")
+        assert (rows, left.strip()) == (ran, ""), line
+    hot = [one for one in records if one.recipe.options.get("temperature") == 0.5]
+    hot = [one for one in hot if one.recipe.method == "invaspread"]
+    gone = [one for one in hot if one.recipe.dataset == "glyphs" or one.recipe.seed == 1]
+    some = gathered([one for one in records if one not in gone])
+    cifar, letters = (
+        next(line for line in missing.section(some) if line.startswith(f"| {name} |"))
+        for name in ("ledger-cifar", "ledger-glyphs")
+    )
+    assert cifar.endswith(" | 37 | temperature 0.5: seed 1 |")
+    assert letters.endswith(" | temperature 0.5 |")
 
 
 def twins(records):

@@ -56,6 +56,12 @@ def test_an_ablation_holds_what_differs_in_one_thing(found):
     assert "base 55.0; dim 32 45.0; temperature 0.2 40.0" in drawing.text
 
 
+def test_a_precision_alone_is_no_ablation():
+    other = [replace(run, recipe=replace(run.recipe, precision="bf16")) for run in RUNS[:1]]
+    assert RUNS[0].recipe.precision == "fp32"
+    assert charts.ablations(charts.entries([RUNS[0], *other])) == []
+
+
 def test_runs_of_two_origins_are_no_ablation():
     assert charts.ablations(charts.entries(RUNS[:1], RUNS[2:3])) == []
 

@@ -6,33 +6,38 @@ records that carry it.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from dml_bench.atomic import atomic_write
-from dml_bench.ledger import budgeted, elsewhere, legend, printed
+from dml_bench.ledger import budgeted, elsewhere, legend, missing, printed
 from dml_bench.ledger.answers import answers
 from dml_bench.ledger.budgets import gathered
 from dml_bench.ledger.section import Section, sure
 from dml_bench.ledger.sentences import anchor, processors
 from dml_bench.ledger.summary import BEHIND, NEITHER, abstract, short
-from dml_bench.ledger.verdicts import Line
+from dml_bench.ledger.verdicts import Line, firm
 from dml_bench.types import RunResult
 
 NAME = "LEDGER.md"
 HEAD = """# The ledger
 
 Written by `dml-bench ledger` from the records under `results/{folder}`; no verdict and no number of
-ours is typed. {rules}
+ours is typed. In pictures: [`{folder}/plots`]({folder}/plots); what surprises, and what was found
+about it: [`{folder}/README.md`]({folder}/README.md).
+
+{rules}
 
 No short run stands in a column with a published long one. Where printed numbers stand beside a
 claim they say what the paper says of it, of its dataset at its budget. What a published number is
 missed by is given where dataset and epochs are the same; a goal that is put to a recipe is another
 thing.
 """
-SHORT = """What each question comes to; in brackets by how many points the first side is ahead, with
-the interval where it leaves that open. "6 × 10,506" are epochs times images; other words are under
-[Datasets and words](#datasets-and-words). The tables of the sections have both sides and seeds."""
-RULES = """Metrics in per cent, of the last epoch. A difference is a mean over the seeds that
-both sides have, with its 95 % interval by Student's t: it says what other seeds would give on these
+SHORT = """How many comparisons of each question came out how; then what it comes to, in brackets by
+how many points the first side is ahead, with the interval where it leaves that open. "6 × 10,506"
+are epochs times images; other words are under [Datasets and words](#datasets-and-words). The tables
+of the sections have both sides and seeds."""
+RULES = """Metrics in per cent, of the last epoch. A difference is a mean over the seeds that both
+sides have, with its 95 % interval by Student's t: it says what other seeds would give on these
 test images, not what other images would, and at this budget, not at another. A claim **holds** if
 the interval lies wholly on its side, **fails** if it lies on the other (what "helps" then harms);
 else it is **not decided** by these runs; **one seed** has no interval. Two end alike if the
@@ -42,17 +47,20 @@ they may be: few seeds can seldom say more.
 Of {claims} comparisons of a claim that have an interval {decided} are decided, each by itself. Of
 so many, some are by chance: **weakly** marks those that are not among the {firm} that stay
 decided where one in twenty of the decided may be wrong (Benjamini and Hochberg, who ask that
-comparisons which hang together do so in the same direction). They are best asked again with other
-seeds. {gains} more stand in the tables of what training gains, marked among all of those.
+comparisons which hang together do so in the same direction; not all of these do, and {surely} stay
+however they hang together: Benjamini and Yekutieli). They are best asked again with other seeds.
+{gains} more stand in the tables of what training gains, marked among all of those.
 
 {behind} beside a difference: what is behind is not shown to end above the network that its
-training began with; {neither}: neither is. Then it is not who learns more that is compared. No
-method was tuned at these budgets but the project's own, and but where a question says so.
+training began with; {neither}: neither is. Then it is not who learns more that is compared. Where
+that network was not asked by itself, nothing is marked. No method was tuned at these budgets but
+the project's own, and but where a question says so.
 
 "As released" is the authors' loss at their rate, batch and dimension, in our recipe for a dataset;
 on birds their code also takes the nearest neighbour for every other second view, and there the word
 says so, too. On letters the augmentation is ours, and the schedules are those of the tables. In
-tables ± is the interval over seeds; [low, high] is one run's, over its test classes.
+tables ± is the interval over seeds; [low, high] is one run's, over its test classes, where training
+never shows them.
 
 In {mixed} of all {asked} comparisons a seed's two runs were made on two kinds of processor, as
 their sentences say. A seed draws the same weights, images and augmentations on each; how sums are
@@ -104,6 +112,7 @@ def text(records: Sequence[RunResult], folder: str, twins: Sequence[RunResult] =
         lines += [f"## {section.title}", "", *short(section), "", *section.lines(folder), ""]
     lines += ["## Printed numbers, and ours of the same budget", ""]
     lines += printed.section(groups, folder)
+    lines += ["## What was not run", "", *missing.section(groups), ""]
     lines += ["## What was run, a table a budget", "", *budgeted.section(groups, folder)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -119,9 +128,11 @@ def rules(sections: Sequence[Section]) -> str:
     known = {_runs(one) for one in claims}
     gains = [one for section in sections for one in section.gains if _runs(one) not in known]
     decided = [one for one in claims if one.decided]
-    firm = [one for one in decided if not one.hair]
+    stay = [one for one in decided if not one.hair]
     mixed = sum(bool(processors(one)) for one in claims)
-    counts = {"claims": sure(claims), "decided": len(decided), "firm": len(firm)}
+    surely = firm(claims, any_dependence=True)
+    counts = {"claims": sure(claims), "decided": len(decided), "firm": len(stay)}
+    counts["surely"] = sum(cast(float, one.chance) <= surely for one in decided)
     counts |= {"asked": len(claims), "mixed": mixed, "gains": sure(gains)}
     marks = {"behind": BEHIND, "neither": NEITHER}
     return RULES.format(moved=ASKED if twins else UNASKED, **marks, **counts)

@@ -69,6 +69,8 @@ def _mean(group: Group) -> float:
 def value(group: Group, metric: str = "") -> str:
     """Return a metric of a recipe: over its seeds, else one run's, over its classes.
 
+    Classes that training shows are no draw of others: there one run stands without an interval.
+
     Args:
         group: the runs of a recipe, one a seed.
         metric: its name; the primary one without.
@@ -77,7 +79,8 @@ def value(group: Group, metric: str = "") -> str:
     mean, half = over_seeds([result.metrics[name] for result in group])
     if half is not None:
         return f"{cent(mean)} ± {cent(half)}"
-    ends = group[0].intervals.get(name)
+    unseen = primary(group[0]) == "recall@1"
+    ends = group[0].intervals.get(name) if unseen else None
     return cent(mean) + (f" [{cent(ends[0])}, {cent(ends[1])}]" if ends else "")
 
 

@@ -9,15 +9,16 @@ from dml_bench.ledger.section import Asked, Section
 from dml_bench.ledger.sentences import anchor, interval, outcome, sentence
 from dml_bench.ledger.settings import START
 from dml_bench.ledger.starts import Gain
-from dml_bench.ledger.verdicts import FAILS, HOLDS, ONE, OPEN, Line, at, firm
+from dml_bench.ledger.verdicts import ABSENT, FAILS, HOLDS, ONE, OPEN, Line, at, firm
 from dml_bench.parts import cent, signed
 from dml_bench.published import published
 
 CHECKED = (
     "Alignment is the mean squared distance between test images of a class, uniformity how far"
-    " from even all lie on the sphere: both are smaller where vectors lie better (Wang and Isola,"
-    " ICML 2020; their positive pairs are two views). Records of before they were asked leave them"
-    " empty.",
+    " from even all lie on the sphere (Wang and Isola, ICML 2020; their positive pairs are two"
+    " views). Smaller is better of both together, and of neither alone: where all vectors lie on"
+    " one point alignment is 0, the least, and uniformity 0, the most; vectors that spread raise"
+    " the one and lower the other. Records of before they were asked leave them empty.",
     "",
     "Checked: a start has dataset, network, weights, sizes, head and precision of what was"
     " trained; runs with the rate 0 are no training and stand in no count. Where training falls"
@@ -42,8 +43,8 @@ def helps(found: Sequence[Gain], folder: str) -> Section:
     return Section(
         "When does it help at all",
         [Asked(text, released, sentence, printed, about)],
-        lead=list(_best(found)),
-        notes=[*summary.tally(list(_kinds(found))), "", *_above(found)],
+        lead=[*_best(found), *_stronger(found)],
+        notes=[*summary.tally(list(_kinds(found))), "", *_above(found), "", *_strengths(found)],
         after=[*budgeted.gains(found, folder), *CHECKED],
         gains=[one for gain in found for one in gain.lines],
     )
@@ -105,6 +106,29 @@ def _above(found: Sequence[Gain]) -> Iterator[str]:
         yield f"| {name} | {where} | {apart} | {len(one.a)} | {outcome(one)} |"
     if not named:
         yield "| none that is decided |  |  |  |  |"
+
+
+def _stronger(found: Sequence[Gain]) -> Iterator[str]:
+    """Yield in short what the released loss gains over stronger and weaker starts."""
+    for lines in starts.against_strength(found):
+        each = "; ".join(
+            f"{signed(one.difference)} over {cent(one.values[1])} ({at(one, lines, briefly=True)})"
+            for one in lines
+        )
+        yield f"Without the neighbour, from the strongest start to the weakest: {each}."
+
+
+def _strengths(found: Sequence[Gain]) -> Iterator[str]:
+    """Yield a table of what the released loss gains over stronger and weaker starts."""
+    yield "| the released loss without the neighbour | start | after | gains | seeds | it rises |"
+    yield "| :-- | --: | --: | --: | --: | :-- |"
+    places = starts.against_strength(found)
+    for one in (one for lines in places for one in lines):
+        apart = interval(one.difference, one.half)
+        cells = [str(one.where), cent(one.values[1]), cent(one.values[0]), apart]
+        yield f"| {' | '.join(cells)} | {len(one.a)} | {outcome(one)} |"
+    if not places:
+        yield f"| {ABSENT} |  |  |  |  |  |"
 
 
 def _risen() -> tuple[Mapping[str, str], str]:

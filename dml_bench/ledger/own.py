@@ -106,12 +106,16 @@ def own(groups: Sequence[Group], gains: Sequence[Gain]) -> Own:
             STEPS - {"optimiser"},
         ),
         alike=[one for near in (True, False) for one in _alike(stands, same, near)],
-        risen=[gain.start for gain in gains if as_own(gain.start.a[0])],
+        risen=[_risen(gain.start) for gain in gains if as_own(gain.start.a[0])],
         stepped=_beside(muon, sgd, EVERY - OPTIMISER),
         slower=_beside(slower, whole, EVERY - {"lr", "batch"}),
         tried=_beside(tried, whole, LOOKS),
         aim=reached(stands, AIM),
     )
+
+
+def _risen(one: Line) -> Line:
+    return replace(one, where=setting(one.a[0]))
 
 
 def _alike(mine: Sequence[Group], others: Sequence[Group], near: bool) -> list[Line]:

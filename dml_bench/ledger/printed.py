@@ -112,27 +112,28 @@ def budget(row: Row) -> str:
     return f"{row['dataset']}, {f'{epochs} epochs' if epochs else 'untrained'}"
 
 
-def is_row(recipe: Recipe, row: Row) -> bool:
+def is_row(recipe: Recipe, row: Row, protocol: str = "") -> bool:
     """Return whether a recipe is a row's: all that it says, and what goes without saying.
 
     Args:
         recipe: of a run.
         row: of a suite.
+        protocol: "seen" or "unseen"; without, what the row's printed metric says.
     """
-    wanted = _wanted(row)
+    wanted = _wanted(row, protocol)
     given = options(METHODS[row["method"]].Method, row.get("options", {}))
     return dict(recipe.options) == given and all(
         getattr(recipe, name) == said for name, said in wanted.items()
     )
 
 
-def _wanted(row: Row) -> dict[str, Any]:
+def _wanted(row: Row, protocol: str = "") -> dict[str, Any]:
     """Return the fields that a run of a row has; without those that follow from the images."""
-    protocol = "seen" if {"knn@200", "linear"} & set(row.get("expect", {})) else "unseen"
+    printed = "seen" if {"knn@200", "linear"} & set(row.get("expect", {})) else "unseen"
     special = DATASETS.get(row["dataset"], {})
-    unsaid = usual(row["method"], protocol, special, row)
+    unsaid = usual(row["method"], protocol or printed, special, row)
     wanted = {k: v for k, v in {**unsaid, **row}.items() if k not in SILENT}
-    if "precision" in row:
+    if row.get("precision", "auto") != "auto":
         wanted["precision"] = row["precision"]
     if wanted["head"] == "none":
         del wanted["dim"]  # it is the network's

@@ -12,6 +12,7 @@ from dml_bench.ledger.budgets import Group, matched, primary, setting
 from dml_bench.ledger.claims import Claim
 from dml_bench.ledger.verdicts import Line, Measure, line
 from dml_bench.selection import BEST, OVER_LAST, ledger
+from dml_bench.statistics import over_seeds
 from dml_bench.types import RunResult
 
 
@@ -101,7 +102,12 @@ class Inflation:
     @property
     def mean(self) -> float:
         """What the best epoch adds, the mean over the seeds."""
-        return fmean(self.added)
+        return over_seeds(self.added)[0]
+
+    @property
+    def half(self) -> float | None:
+        """Half the width of its interval; None for one seed."""
+        return over_seeds(self.added)[1]
 
 
 def inflations(groups: Sequence[Group]) -> list[Inflation]:

@@ -12,6 +12,8 @@ RANDOM_STEPS: Mapping[str, Any] = {"lr": 0.03, "batch": 128}
 """Rate and batch from random weights: those of seen classes; letters have them, too."""
 PRETRAINED_STEPS: Mapping[str, Any] = {"lr": 0.001, "batch": 64}
 """Rate and batch from pretrained weights, where the classes of the test are never seen."""
+WHOLE: Side = {"batch_norm": "train", "trained": "all", "head": "linear"}
+"""All of the network trained, and asked with its head."""
 SHAPE: Side = {"dim": 128, "validation": 0.0}
 """What goes with the released recipe, whoever steps the weights."""
 NEIGHBOURLY = ("cub200", "cub100_crops")
@@ -73,5 +75,4 @@ def as_released(recipe: Recipe, but: frozenset[str] = frozenset(), rate: str = S
 
 def released(result: RunResult) -> bool:
     """Return whether a run is InvaSpread as released, all of it trained."""
-    whole = {"batch_norm": "train", "trained": "all", "head": "linear"}
-    return released_loss(result) and meets(result.recipe, whole) and as_released(result.recipe)
+    return released_loss(result) and meets(result.recipe, WHOLE) and as_released(result.recipe)

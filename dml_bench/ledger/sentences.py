@@ -63,8 +63,10 @@ def remarks(one: Line) -> list[str]:
 
 def sizes(one: Line) -> list[str]:
     """Return in how many dimensions each side was asked, in words, where they are not as many."""
-    found = [scored(side[0]) for side in (one.a, one.b) if side]
-    if len(set(found)) < 2 or None in found:
+    sides = [side[0] for side in (one.a, one.b) if side]
+    found = [scored(side) for side in sides]
+    heads = {side.recipe.head for side in sides}
+    if len(heads) < 2 or len(set(found)) < 2 or None in found:  # else both names say it
         return []
     return [f"asked in {' against '.join(f'{size:,}' for size in found)} dimensions"]
 

@@ -1,5 +1,6 @@
 """What training gains over what it started from."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,8 +14,9 @@ from dml_bench.ledger.budgets import (
     budget,
     primary,
 )
+from dml_bench.ledger.claims import PLAIN
 from dml_bench.ledger.reckonings import of_result
-from dml_bench.ledger.released import meets, released
+from dml_bench.ledger.released import WHOLE, meets, released, released_steps
 from dml_bench.ledger.verdicts import FAILS, HOLDS, ONE, Line, line, marked
 from dml_bench.rows import place
 from dml_bench.types import Recipe, RunResult
@@ -22,18 +24,19 @@ from dml_bench.types import Recipe, RunResult
 START = BUDGET - {"epochs", "augmentation", "batch_norm", "trained", "share", "batch", "validation"}
 """What a trained run and its start have alike."""
 
-LOST, LOST_MEAN, UNSHOWN = (
+RISEN, LOST, LOST_MEAN, UNSHOWN = (
+    "ends above its start",
     "ends below its start",
     "ends below its start, in the mean",
     "is not shown to end above its start",
 )
-"""How a method ends that is not known to have risen."""
+"""How a training ends beside what it started from."""
 BOTH = {
     LOST: "both end below their start",
     LOST_MEAN: "both end below their start, in the mean",
     UNSHOWN: f"neither {UNSHOWN}".replace("is not", "is"),
 }
-"""The same of two."""
+"""The same of two that have not risen."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Gain:
 
 
 def gains(groups: Sequence[Group]) -> list[Gain]:
-    """Return each trained recipe beside its starts, strongest start first."""
+    """Return each trained recipe beside its starts, place by place, strongest start first."""
     untrained = [g for g in groups if _untrained(g[0].recipe)]
     found = []
     for trained in groups:
@@ -98,25 +101,27 @@ def _from(trained: Group, untrained: Sequence[Group], head: str) -> Line | None:
     return None
 
 
-def unrisen(found: Sequence[Gain]) -> Mapping[str, str]:
-    """Return the runs whose recipe is not known to end above what it started from.
+def ends(found: Sequence[Gain]) -> Mapping[str, str]:
+    """Return how each training ends beside what it started from.
 
-    A run of one seed is, where it ends above: it is all that is known of it.
+    A run of one seed has risen where it ends above: it is all that is known of it.
 
     Returns:
-        the key of each -> how it ends, in words.
+        the key of each run whose start was run -> how its recipe ends, in words.
     """
-    told: dict[str, str] = {}
-    for one in (gain.start for gain in found):
-        if one.verdict == HOLDS or (one.verdict == ONE and one.difference > 0):
-            continue
-        below = LOST if one.verdict == FAILS else LOST_MEAN
-        told |= {result.recipe.key: below if one.difference < 0 else UNSHOWN for result in one.a}
-    return told
+    return {result.recipe.key: _end(gain.start) for gain in found for result in gain.start.a}
+
+
+def _end(one: Line) -> str:
+    if one.verdict == HOLDS or (one.verdict == ONE and one.difference > 0):
+        return RISEN
+    if one.verdict == FAILS:
+        return LOST
+    return LOST_MEAN if one.difference < 0 else UNSHOWN
 
 
 def by_strength(found: Sequence[Gain]) -> list[Line]:
-    """Return what the released recipe gains, one comparison for each start, the strongest first."""
+    """Return what the released recipe gains, dataset by dataset, from the strongest start on."""
     some = [g.start for g in found if _usual(g.start.a[0]) and released(g.start.a[0])]
     best: dict[tuple[tuple[str, str], Where], Line] = {}
     for one in some:
@@ -124,6 +129,30 @@ def by_strength(found: Sequence[Gain]) -> list[Line]:
         if at not in best or len(best[at].a) < len(one.a):
             best[at] = one
     return sorted(best.values(), key=lambda one: (one.where.dataset, -one.values[1]))
+
+
+def against_strength(found: Sequence[Gain]) -> list[list[Line]]:
+    """Return what the released loss, without the neighbour, gains over starts of unlike strength.
+
+    Each has all the images, and the released rate for where its weights come from; pixels and
+    epochs are others with the start.
+
+    Returns:
+        for each dataset that has more than one start, the comparisons, from the strongest start on.
+    """
+    side = {**PLAIN, **WHOLE, "share": 1.0}
+    some = [g.start for g in found if meets(g.start.a[0].recipe, side) and _usual(g.start.a[0])]
+    places = defaultdict(list)
+    for one in some:
+        recipe = one.a[0].recipe
+        if recipe.lr == released_steps(recipe)["lr"]:
+            places[one.where.dataset.split(", ")[0]].append(one)
+    unlike = [
+        lines
+        for lines in places.values()
+        if len({(one.a[0].recipe.weights, one.a[0].recipe.crop) for one in lines}) > 1
+    ]
+    return [sorted(lines, key=lambda one: -one.values[1]) for lines in unlike]
 
 
 def _usual(result: RunResult) -> bool:

@@ -21,16 +21,40 @@ Told = tuple[str, str, Line]
 
 
 def abstract(sections: Sequence[Section]) -> list[str]:
-    """Return what each question comes to, as a list in Markdown, with a link to its section.
+    """Return what each question comes to, in Markdown, with links to the sections.
+
+    First a table of how many of its comparisons hold, then a list of what they say.
 
     Args:
         sections: of the ledger.
     """
-    lines: list[str] = []
+    lines = [*_counts(sections), ""]
     for section in sections:
-        lines.append(f"- **[{section.title}](#{anchor(section.title)})**")
+        lines.append(f"- **{_link(section)}**")
         lines += [f"  - {text}" for text in (*_told(section), *section.lead)]
     return lines
+
+
+def _counts(sections: Sequence[Section]) -> Iterator[str]:
+    """Yield a table of how many comparisons of each question came out how."""
+    yield f"| question | {' | '.join(WORDS)} | claims {ABSENT} |"
+    yield "| :-- | --: | --: | --: | --: | --: |"
+    for section in sections:
+        if section.asked:
+            found = [*section.compared]
+            absent = sum(not claim.found for claim in section.asked)
+            cells = [_link(section), *(_count(found, word) for word in WORDS), str(absent or "")]
+            yield f"| {' | '.join(cells)} |"
+
+
+def _count(found: Sequence[Line], verdict: str) -> str:
+    some = [one for one in found if one.verdict == verdict]
+    weakly = sum(one.hair for one in some)
+    return f"{len(some) or ''}{f' ({weakly} weakly)' if weakly else ''}"
+
+
+def _link(section: Section) -> str:
+    return f"[{section.title}](#{anchor(section.title)})"
 
 
 def _told(section: Section) -> Iterator[str]:
@@ -40,8 +64,11 @@ def _told(section: Section) -> Iterator[str]:
     places = {one.where: at(one, every, briefly=True) for one in every}
     yield from _by_claim(ran, places) if len(ran) <= len(places) else _by_place(ran, places)
     if decided := [one for one in every if one.decided and _of_two_methods(one)]:
-        risen = sum(not any(one.idle) for one in decided) or "none"
-        yield f"Of the {len(decided)} decided, {risen} are of two that both end above their start."
+        risen = sum(one.idle == (False, False) for one in decided) or "none"
+        unknown = sum(None in one.idle for one in decided)
+        rest = f"; of {unknown} a start was not run" if unknown else ""
+        told = f"{risen} are of two that both end above their start{rest}"
+        yield f"Of the {len(decided)} decided, {told}."
     if absent := [claim.text for claim in section.asked if not claim.found]:
         yield f"**{ABSENT}**: {'; '.join(absent)}."
 

@@ -37,7 +37,8 @@ class Line:
         expected: what a claim says of a beside b.
         verdict: of `WORDS`.
         hair: whether it is decided weakly.
-        idle: of each side, whether it is a training that has not risen above its start.
+        idle: of each side, whether it is a training that has not risen above its start; None
+            where that was not run.
         beside: the difference by another metric, in words.
         remark: what else is to be known of it, in words.
     """
@@ -52,7 +53,7 @@ class Line:
     expected: str
     verdict: str
     hair: bool = False
-    idle: tuple[bool, bool] = (False, False)
+    idle: tuple[bool | None, bool | None] = (None, None)
     beside: str = ""
     remark: str = ""
 
@@ -129,7 +130,7 @@ def line(
     return Line(firsts, seconds, where, name, values, difference, half, expected, verdict)
 
 
-def firm(lines: Iterable[Line]) -> float:
+def firm(lines: Iterable[Line], *, any_dependence: bool = False) -> float:
     """Return up to which `chance` a comparison among many is decided by more than a hair.
 
     One that is decided by itself may be so by chance where many are asked: up to here, one in
@@ -137,16 +138,20 @@ def firm(lines: Iterable[Line]) -> float:
 
     Args:
         lines: all that are asked; those of one seed count for nothing.
+        any_dependence: whether it holds however they hang together; else they do so in the same
+            direction.
 
     Source:
-        Benjamini and Hochberg, "Controlling the False Discovery Rate" (JRSS B 1995).
+        Benjamini and Hochberg, "Controlling the False Discovery Rate" (JRSS B 1995); for any
+        dependence Benjamini and Yekutieli, "The Control of the False Discovery Rate in Multiple
+        Testing under Dependency" (Annals of Statistics 2001).
     """
     known = sorted(one.chance for one in lines if one.chance is not None)
     if not known:
         return 0.0
     from scipy.stats import false_discovery_control  # here, so that a command line is read without
 
-    among = false_discovery_control(known)
+    among = false_discovery_control(known, method="by" if any_dependence else "bh")
     passing = [alone for alone, all_ in zip(known, among, strict=True) if all_ <= 1 - LEVEL]
     return max(passing, default=0.0)
 

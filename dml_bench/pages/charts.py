@@ -58,10 +58,12 @@ class Change:
     """A run that differs from another in one thing.
 
     Args:
-        said: that thing: "dim 32".
+        name: of that thing: "dim".
+        said: it, and what it is of the run: "dim 32".
         entry: the run.
     """
 
+    name: str
     said: str
     entry: Entry
 
@@ -140,14 +142,15 @@ def curves(entry: Entry, name: str) -> list[Curve]:
 def ablations(found: Sequence[Entry]) -> list[Ablation]:
     """Return for each method the run that the most others differ from in one thing, with them.
 
-    Runs of two origins are never compared; of equals the base is the one that was made first.
+    Runs of two origins are never compared; of equals the base is the one that was made first. What
+    differs in its precision alone has no figure.
     """
     made = []
     for place in dict.fromkeys((entry.origin, entry.runs[0].recipe.method) for entry in found):
         alike = [e for e in found if (e.origin, e.runs[0].recipe.method) == place]
         tries = [Ablation(base, _changes(base, alike)) for base in alike]
         best = min(tries, key=lambda one: (-len(one.changes), one.base.runs[0].finished))
-        if best.changes:
+        if any(change.name != "precision" for change in best.changes):
             made.append(best)
     return made
 
@@ -159,7 +162,7 @@ def _changes(base: Entry, others: Sequence[Entry]) -> tuple[Change, ...]:
         theirs = _things(other)
         told = [name for name in theirs | mine if mine.get(name) != theirs.get(name)]
         if len(told) == 1:
-            found.append(Change(f"{told[0]} {_plain(theirs.get(told[0]))}", other))
+            found.append(Change(told[0], f"{told[0]} {_plain(theirs.get(told[0]))}", other))
     return tuple(sorted(found, key=lambda change: _natural(change.said)))
 
 

@@ -72,6 +72,7 @@ def write(
     folder: Path,
     kinds: Sequence[str] = ("png", "svg"),
     *,
+    headings: Mapping[str, str] | None = None,
     alone: bool = False,
 ) -> list[Path]:
     """Write each drawing, as PNG and SVG unless said otherwise.
@@ -80,6 +81,7 @@ def write(
         drawings: the beginning of the files' names -> what is drawn.
         folder: where.
         kinds: of files: "png", "svg".
+        headings: the beginning of the files' names -> what stands before a title, if not the same.
         alone: remove the files of these kinds that the folder holds from before.
 
     Returns:
@@ -97,7 +99,9 @@ def write(
     before = {path for kind in kinds for path in folder.glob(f"*.{kind}")} if alone else set()
     with only_writer(folder) if {*wanted, *before} else nullcontext():
         for path, (drawing, start, kind) in wanted.items():
-            atomic_write(path, to_svg(drawing, start) if kind == "svg" else to_png(drawing, start))
+            heading = (headings or {}).get(start, start)
+            drawn = to_svg(drawing, heading) if kind == "svg" else to_png(drawing, heading)
+            atomic_write(path, drawn)
         for path in before - {*wanted}:
             path.unlink(missing_ok=True)
     return list(wanted)

@@ -50,7 +50,7 @@ def write(
     """
     found = sections(results, folder, records, data_root=data_root, printed=printed)
     drawings = {section.anchor: section.drawings() for section in found}
-    written = figures.write(drawings, folder / "plots")
+    written = figures.write(drawings, folder / "plots", headings=_headings(found))
     return [*written, _page(found, records, twins, folder / "report.html")]
 
 
@@ -72,8 +72,13 @@ def write_records(
     """
     found = sections([], folder, records, data_root=None)
     drawings = {section.anchor: section.evidence() for section in found}
-    written = figures.write(drawings, folder / "plots", ("svg",), alone=True)
+    headings = _headings(found)
+    written = figures.write(drawings, folder / "plots", ("svg",), headings=headings, alone=True)
     return [*written, _page(found, records, twins, folder.parent / "LEDGER.html")]
+
+
+def _headings(found: Sequence[Section]) -> dict[str, str]:
+    return {section.anchor: section.heading for section in found}
 
 
 def _page(
