@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from dml_bench.rows import COUNTS, HIGH, LOW, OVER_SEEDS, TEXTS
+from dml_bench.rows import COUNTS, HIGH, LONE, LOW, OVER_SEEDS, TEXTS
 from dml_bench.selection import BEST, OVER_LAST, OVER_SELECTED
 from dml_bench.spread import DISTANCES
 from dml_bench.typeset import Grid
@@ -15,6 +15,8 @@ NOTES = {
     OVER_LAST: "Each metric is the last epoch's; (selected) is that of the epoch which held-out"
     " training images chose, (best on test) that of the epoch which the answers chose, (inflation)"
     " what looking at them gave.",
+    LONE: "Unanswerable queries have no other image of their class: what is ranked leaves them out,"
+    " weighted kNN and the linear probe ask them all.",
     "alignment": "Alignment is a squared distance, as it is; lower is better.",
     "uniformity": "Uniformity is a logarithm, as it is; lower is better.",
 }
@@ -29,7 +31,7 @@ def note(names: Iterable[str]) -> str:
     """Return what a reader of a table with such columns should know."""
     names = list(names)
     kinds = {name.rpartition(" (")[2][:-1] for name in names}
-    kinds |= set(DISTANCES) & set(names)
+    kinds |= {LONE, *DISTANCES} & set(names)
     return " ".join(["Metrics in per cent.", *(NOTES[kind] for kind in NOTES if kind in kinds)])
 
 
@@ -55,7 +57,7 @@ def _contested(name: str) -> bool:
     """Return whether the highest number of a column is the best."""
     looked = any(name.endswith(f" ({kind})") for kind in UNCONTESTED)
     distance = name.partition(" (")[0] in DISTANCES  # there the lowest would be
-    return name not in COUNTS and "chance" not in name and not looked and not distance
+    return name not in (*COUNTS, LONE) and "chance" not in name and not looked and not distance
 
 
 def _marks(
@@ -77,7 +79,7 @@ def _cell(name: str, record: Record) -> str:
     value = record[name]
     if value is None:
         return ""
-    if name in (*TEXTS, *COUNTS, "source"):
+    if name in (*TEXTS, *COUNTS, LONE, "source"):
         return str(value)
     if name.partition(" (")[0] in DISTANCES:
         return _distance(value, record.get(f"{name} ({OVER_SEEDS})"))

@@ -11,6 +11,7 @@ from dml_bench.atomic import atomic_write, to_json
 from dml_bench.errors import RecipeError
 from dml_bench.files import load_embeddings
 from dml_bench.locks import only_writer
+from dml_bench.rows import LONE
 from dml_bench.terminal import formats, plain, say, show
 
 
@@ -43,7 +44,8 @@ def _tell(found: Mapping[str, Any], args: argparse.Namespace, forms: Sequence[st
     if index := found.get("index"):
         say(_of_index(index))
         title, stem = f"{title} ({index['kind']})", stem.with_name(f"{stem.name}-{index['kind']}")
-    frame = report.one_line({"method": title, **found["metrics"]})
+    lone = {LONE: found["counts"][LONE]} if found["counts"][LONE] else {}
+    frame = report.one_line({"method": title, **lone, **found["metrics"]})
     for form in forms:
         if form == "json":
             print(to_json(found).rstrip())

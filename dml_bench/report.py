@@ -19,6 +19,7 @@ from dml_bench.rows import (
     COUNTS,
     HERE,
     HIGH,
+    LONE,
     LOW,
     RECORD,
     TEXTS,
@@ -94,7 +95,9 @@ def wide(
     rows += printed_rows(cell for cell in printed if cell.dataset == dataset)
     rows.sort(key=order)
     names = list(dict.fromkeys(name for row in rows for name in row))
-    return pd.DataFrame(rows, columns=columns(names)).astype(dict.fromkeys(COUNTS, "Int64"))
+    frame = pd.DataFrame(rows, columns=columns(names))
+    whole = [name for name in (*COUNTS, LONE) if name in frame]
+    return frame.astype(dict.fromkeys(whole, "Int64"))
 
 
 def tidy(results: Sequence[RunResult], records: Sequence[RunResult] = ()) -> pd.DataFrame:
@@ -168,7 +171,8 @@ def print_table(frame: pd.DataFrame, console: Console, title: str = "") -> None:
 
 def shared(frame: pd.DataFrame) -> dict[str, str]:
     """Return what is the same in every row of the set-up, where there are several: name -> text."""
-    setup = [c for c in frame.columns if c in ("origin", *TEXTS[2:], *COUNTS, "source")]
+    known = ("origin", *TEXTS[2:], *COUNTS, LONE, "source")
+    setup = [c for c in frame.columns if c in known]
     same = [c for c in setup if len(frame) > 1 and frame[c].nunique(dropna=False) == 1]
     values = {name: frame[name].iloc[0] for name in same}
     return {name: "" if pd.isna(value) else str(value) for name, value in values.items()}

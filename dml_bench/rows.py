@@ -18,6 +18,8 @@ HERE, RECORD, PAPER = ORIGINS = ("here", "published run", "paper")
 SUPERVISION = ("none", "unsupervised", "supervised")
 TEXTS = ("origin", "method", "supervision", "backbone", "weights")
 COUNTS = ("dim", "crop", "batch", "epochs", "seeds")
+LONE = "unanswerable"
+"""How many queries have no relevant item; a column where there are some."""
 IN_COLUMNS = {"dataset", "method", "backbone", "weights", "dim", "crop", "batch", "epochs", "seed"}
 HIDDEN = [
     field.name
@@ -95,6 +97,8 @@ def row_of(origin: str, group: Sequence[RunResult], label: str) -> Row:
     row |= {name: getattr(recipe, name) for name in ("backbone", *COUNTS[:-1])}
     row |= {"weights": PurePath(recipe.weights).name, "seeds": len(group)}
     row["dim"] = group[0].counts.get("dimensions", recipe.dim)  # of what is asked
+    if lone := group[0].counts.get(LONE):
+        row[LONE] = lone
     for metric in group[0].metrics:
         values = [result.metrics[metric] for result in group if metric in result.metrics]
         if len(values) == len(group):
@@ -177,7 +181,7 @@ def columns(names: Sequence[str]) -> list[str]:
 
     What selection gives stands behind the metrics of the last epoch.
     """
-    metrics = [n for n in names if n not in (*TEXTS, *COUNTS, "source")]
+    metrics = [n for n in names if n not in (*TEXTS, *COUNTS, LONE, "source")]
     families = [re.split(r"[@ ]", name)[0] for name in metrics]
 
     def position(name: str) -> tuple[int, int, int, str, int]:
@@ -189,4 +193,5 @@ def columns(names: Sequence[str]) -> list[str]:
         return part, family, int(number[1]) if number else 0, metric, rank
 
     ordered = sorted(metrics, key=position)
-    return [*TEXTS, *COUNTS, *ordered, *(["source"] if "source" in names else [])]
+    lone = [LONE] if LONE in names else []
+    return [*TEXTS, *COUNTS, *lone, *ordered, *(["source"] if "source" in names else [])]

@@ -209,6 +209,6 @@ def conventions(query: Embeddings, ranking: Ranking, names: Sequence[str]) -> Ma
         "similarity": "cosine",
         "self_excluded_by": "id" if ranking.leave_one_out else "not needed (gallery apart)",
         "ties": "(score, id), scores in float64",
-        "unanswerable": "left out of the mean",
+        "unanswerable": "left out of what is ranked; weighted kNN and linear probe ask all",
         **({"kmeans": clustered} if any(metric(n).needs == "clustering" for n in names) else {}),
     }

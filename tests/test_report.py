@@ -425,3 +425,18 @@ def test_a_small_loss_is_no_negative_zero():
 
 def test_plain_text_has_no_control_characters():
     assert typeset.plain("a\nb\x1b\t\u202ec") == "a b   c"
+
+
+def test_queries_without_an_answer_are_shown_where_there_are_some():
+    alone = replace(run_of(method="simclr"), counts={"unanswerable": 3})
+    frame = report.wide([replace(run_of(), counts={"unanswerable": 0}), alone])
+    assert printed(frame, "unanswerable") == ["", "3"]
+    assert frame.columns.get_loc("unanswerable") < frame.columns.get_loc("recall@1")
+    assert "Unanswerable queries have no other image of their class" in report.to_markdown(frame)
+    assert "All: origin here" in report.note(report.wide([alone, replace(alone, recipe=other())]))
+    assert "unanswerable 3" in report.note(report.wide([alone, replace(alone, recipe=other())]))
+    assert "unanswerable" not in report.wide([run_of()])
+
+
+def other():
+    return replace(RECIPE, method="byol")

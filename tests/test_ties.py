@@ -1,5 +1,6 @@
 """What ties could make of Recall@K: every order of equal scores tried, against the formula."""
 
+import csv
 import json
 import math
 from dataclasses import asdict
@@ -178,3 +179,17 @@ def test_evaluate_warns_of_ties_in_a_line_and_writes_them_to_its_json(tmp_path, 
         "ties: equal scores decide 100.00 % of the queries of recall@1: from 0.00 (broken against)"
         " to 100.00 (for), 40.00 expected"
     ]
+
+
+def test_queries_without_an_answer_are_shown_beside_a_files_metrics(tmp_path, capsys):
+    file = tmp_path / "lone.npz"
+    np.savez(file, vectors=np.eye(5), labels=[0, 0, 1, 2, 3])
+    command = ["evaluate", "--embeddings", str(file), "--metrics", "recall@1", "--format", "csv"]
+    assert main([*command, "--results", str(tmp_path)]) == 0
+    table = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert table[0]["unanswerable"] == "3"
+    [page] = (tmp_path / "evaluations").glob("*.md")
+    assert "| unanswerable |" in page.read_text()
+    np.savez(file, vectors=np.eye(4), labels=[0, 0, 1, 1])
+    assert main([*command, "--results", str(tmp_path)]) == 0
+    assert "unanswerable" not in capsys.readouterr().out

@@ -6,11 +6,11 @@ from typing import Any
 
 from dml_bench import report
 from dml_bench.pages.charts import Entry
-from dml_bench.rows import COUNTS, TEXTS
+from dml_bench.rows import COUNTS, LONE, TEXTS
 
 FOLDED = ("origin", "weights", "batch", "nmi_geometric", "nmi_chance")
 """Columns that are shown when asked for, beside those that say the same in every row."""
-SETUP = ("origin", *TEXTS[2:], *COUNTS)
+SETUP = ("origin", *TEXTS[2:], *COUNTS, LONE)
 SELECTS = ("origin", "supervision", "backbone")
 
 
