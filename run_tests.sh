@@ -32,9 +32,10 @@ check ruff check .
 check ruff format --check .
 check mypy
 
-# A file of tests for each core at a time, four at most, and for each its share of the threads.
+# A file of tests for each core at a time, four at most, and for each its share of the threads; the files
+# that take longest first (`tests/conftest.py`).
 cores=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 workers=$((cores < 4 ? cores : 4))
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((cores / workers))}
-"$PYTHON" -m pytest -n "$workers" --dist loadfile || status=1
+"$PYTHON" -m pytest -n "$workers" --dist loadfile --no-loadscope-reorder || status=1
 exit "$status"
