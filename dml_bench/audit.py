@@ -96,8 +96,8 @@ def _findings(arrays: Arrays, near: float) -> Iterator[Finding]:
     yield findings.broken_rows(arrays)
     yield findings.norms(arrays)
     yield findings.labels(arrays)
-    arrays, doubled = findings.usable(arrays)
-    yield findings.ids(arrays, doubled)
+    arrays, doubled, both = findings.usable(arrays)
+    yield findings.ids(arrays, doubled, both)
     if not all(len(values) for name, values in arrays.items() if name.endswith("vectors")):
         return
     query, gallery = files.paired(arrays)
@@ -177,7 +177,7 @@ def _by_rank(query: Embeddings, gallery: Embeddings, ranking: Ranking) -> Findin
     by_id = recalls(ranking, 1)
     values: dict[str, float] = {"by_id": by_id.mean()}
     if query is not gallery:
-        return Finding("recall@1", values, "the gallery is apart: no image can find itself")
+        return _apart(query, gallery, values)
     unnamed = replace(query, ids=None)  # the same images on both sides, on purpose
     second = rank(unnamed, gallery, 2, leave_one_out=False).ids[:, 1]
     hits = (query.labels[second] == query.labels).astype(np.float64)
@@ -186,6 +186,17 @@ def _by_rank(query: Embeddings, gallery: Embeddings, ranking: Ranking) -> Findin
     same = "a tool that drops the first answer, whatever it is, gives the same number"
     other = f"a tool that drops the first answer, whatever it is, is off by {gap:+.2f} points"
     return Finding("recall@1", values, other if gap else same)
+
+
+def _apart(query: Embeddings, gallery: Embeddings, values: Mapping[str, float]) -> Finding:
+    """Say whether a query can find itself in a gallery apart; ids that differ say it cannot."""
+    unnamed = query.ids is None or gallery.ids is None
+    both = geometry.rows_in_both(query, gallery) if unnamed else 0
+    if not both:
+        return Finding("recall@1", values, "the gallery is apart: no image can find itself")
+    said = f"{both} queries have the vector of a row of the gallery"
+    says = f"{said}, and no ids say that they are other images: they may find themselves"
+    return Finding("recall@1", {**values, "in_gallery": both}, says, said)
 
 
 def _in_words(values: Mapping[str, Any]) -> str:

@@ -10,9 +10,11 @@ from dml_bench import dist, report, scoring
 from dml_bench.atomic import atomic_write, to_json
 from dml_bench.errors import RecipeError
 from dml_bench.files import load_embeddings
+from dml_bench.geometry import rows_in_both
 from dml_bench.locks import only_writer
 from dml_bench.rows import LONE
 from dml_bench.terminal import formats, plain, say, show
+from dml_bench.types import Embeddings
 
 
 def evaluate_file(args: argparse.Namespace) -> int:
@@ -32,8 +34,19 @@ def evaluate_file(args: argparse.Namespace) -> int:
     names = args.metrics or scoring.default_metrics(protocol, args.k or (1, 2, 4, 8))
     how = {"device": args.device, "memory": args.memory, "index": args.index}
     found = scoring.report(query, gallery, with_recalls(names, args), protocol, **how)
+    dist.first(lambda: _warn(query, gallery))
     dist.first(lambda: _tell(found, args, forms))
     return 0
+
+
+def _warn(query: Embeddings, gallery: Embeddings) -> None:
+    """Say where queries may find themselves in a gallery apart, for nothing names the images."""
+    unnamed = query.ids is None or gallery.ids is None
+    if query is not gallery and unnamed and (both := rows_in_both(query, gallery)):
+        say(
+            f"queries in the gallery: {both} of {len(query)} have the vector of a row of it, and"
+            " may find themselves; give ids and gallery_ids, or take them out of the gallery"
+        )
 
 
 def _tell(found: Mapping[str, Any], args: argparse.Namespace, forms: Sequence[str]) -> None:

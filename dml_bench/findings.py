@@ -1,6 +1,6 @@
 """What a file of embeddings shows before anything is searched, a sentence each."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from dml_bench.data import DATASETS
 from dml_bench.files import paired
+from dml_bench.neighbours import in_both
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -54,8 +55,11 @@ def refuse_shapeless(arrays: Arrays) -> None:
             paired(arrays)
 
 
-def usable(arrays: Arrays) -> tuple[Arrays, int]:
-    """Return the rows that have a direction, and how many ids stood for more than one row."""
+def usable(arrays: Arrays) -> tuple[Arrays, int, list[str]]:
+    """Return the rows that have a direction, how many ids are there twice, and those on both sides.
+
+    Ids that no search would take are left out.
+    """
     kept, doubled = dict(arrays), 0
     for side in ("", "gallery_"):
         if f"{side}vectors" not in arrays:
@@ -67,7 +71,9 @@ def usable(arrays: Arrays) -> tuple[Arrays, int]:
         doubled += len(names) - len(np.unique(names))
         if len(np.unique(names)) < len(names):
             del kept[f"{side}ids"]
-    return kept, doubled
+    if both := in_both(arrays.get("ids"), arrays.get("gallery_ids")):
+        kept = {name: values for name, values in kept.items() if not name.endswith("ids")}
+    return kept, doubled, both
 
 
 def _with_direction(vectors: Array) -> npt.NDArray[np.bool_]:
@@ -167,9 +173,13 @@ def labels(arrays: Arrays) -> Finding:
     return Finding("labels", values, lost if merged else says)
 
 
-def ids(arrays: Arrays, doubled: int) -> Finding:
-    """Say what settles ties."""
+def ids(arrays: Arrays, doubled: int, both: Sequence[str] = ()) -> Finding:
+    """Say what settles ties, and whether queries are in a gallery apart."""
     given = "ids" in arrays
+    if both:
+        says = f"{len(both)} images are queries and in the gallery too (first: '{both[0]}')"
+        values = {"given": True, "doubled": doubled, "on_both_sides": len(both)}
+        return Finding("ids", values, says, f"{len(both)} queries are in the gallery")
     if doubled:
         says = f"{doubled} rows have the id of another; ties go by row number"
         return Finding("ids", {"given": True, "doubled": doubled}, says, f"{doubled} ids twice")

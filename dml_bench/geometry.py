@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from dml_bench.levels import cosines, levels
 from dml_bench.types import Embeddings, Floats, Ints, Ranking
+
+ROOM = 1 << 20  # numbers that are looked at at a time
 
 
 def effective_rank(vectors: Floats) -> float:
@@ -91,6 +94,36 @@ def duplicates(vectors: Floats, labels: Ints) -> Duplicates:
     pairs = np.unique(np.stack([which.reshape(-1), labels]), axis=1)
     classes = np.bincount(pairs[0], minlength=len(many))
     return Duplicates(int(many[many > 1].sum()), int((many > 1).sum()), int((classes > 1).sum()))
+
+
+def rows_in_both(query: Embeddings, gallery: Embeddings) -> int:
+    """Count the queries whose unit vector is a row of the gallery too, bit for bit.
+
+    Few bytes a row are kept, and vectors that stay in a file stay there.
+
+    Example:
+        >>> few = Embeddings(np.eye(3)[:1], np.arange(1))
+        >>> rows_in_both(few, Embeddings(np.eye(3), np.arange(3)))
+        1
+    """
+    marks, others = _marks(query.vectors), _marks(gallery.vectors)
+    order = np.argsort(others, kind="stable")
+    first, last = (np.searchsorted(others[order], marks, side) for side in ("left", "right"))
+    return sum(
+        any(
+            np.array_equal(query.vectors[row], gallery.vectors[at])
+            for at in order[first[row] : last[row]]
+        )
+        for row in np.flatnonzero(last > first)
+    )
+
+
+def _marks(vectors: Floats) -> npt.NDArray[np.uint64]:
+    """Return (N,) numbers that are equal for equal rows, and seldom for others."""
+    weights = np.random.default_rng(0).integers(2**63, size=vectors.shape[1], dtype=np.uint64)
+    step = max(1, ROOM // vectors.shape[1])
+    parts = (vectors[i : i + step] + np.float32(0) for i in range(0, len(vectors), step))
+    return np.concatenate([part.view(np.uint32).astype(np.uint64) @ weights for part in parts])
 
 
 @dataclass(frozen=True)

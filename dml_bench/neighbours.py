@@ -135,10 +135,10 @@ def check(query: Embeddings, gallery: Embeddings, k: int, alone: bool) -> None:
             f"expected queries and gallery of one shape, found {sides[0]} and {sides[1]};"
             " embed both with the same model"
         )
-    if not alone and (both := _shared(query.ids, gallery.ids)):
+    if not alone and (both := in_both(query.ids, gallery.ids)):
         raise MetricError(
             f"expected a gallery apart from the queries, found {len(both)} ids in both (first:"
-            f" '{both[0]}'); take those images out of one side"
+            f" '{both[0]}'); take those images out of one side, or give others ids of their own"
         )
     there = len(gallery) - alone
     if not 1 <= k <= there:
@@ -149,8 +149,26 @@ def check(query: Embeddings, gallery: Embeddings, k: int, alone: bool) -> None:
         )
 
 
-def _shared(first: npt.NDArray[Any] | None, second: npt.NDArray[Any] | None) -> list[str]:
-    """Return the names on both sides; numbers name rows, and may well be on both."""
-    if first is None or second is None or first.dtype.kind not in "US":
+def in_both(first: npt.NDArray[Any] | None, second: npt.NDArray[Any] | None) -> list[str]:
+    """Return the ids that were given on both sides, as text, of whatever kind they are.
+
+    Row numbers that nobody gave are no ids.
+
+    Example:
+        >>> in_both(np.array([7, 8]), np.array([b"8", b"9"]))
+        ['8']
+    """
+    if first is None or second is None:
         return []
-    return np.intersect1d(first, second).tolist() if first.dtype.kind == second.dtype.kind else []
+    if first.dtype.kind != second.dtype.kind:
+        first, second = _as_text(first), _as_text(second)
+    return [str(name) for name in _as_text(np.intersect1d(first, second))]
+
+
+def _as_text(ids: npt.NDArray[Any]) -> npt.NDArray[np.str_]:
+    """Return numbers, text or bytes as text; bytes that are no UTF-8 keep an escape."""
+    return (
+        np.char.decode(ids, "utf-8", "backslashreplace")
+        if ids.dtype.kind == "S"
+        else ids.astype(str)
+    )

@@ -46,7 +46,8 @@ def score(
             gradient or of half precision too.
         labels: (N,) integers or text, no mixture of both.
         k: the depths of Recall@K, or one depth.
-        ids: (N,) names or numbers that settle ties; the row number where there are none.
+        ids: (N,) names or numbers that settle ties, and of which none may be in the gallery's; the
+            row number settles ties where there are none.
         gallery_vectors: (G, D), if the queries are searched for in a set apart.
         gallery_labels: (G,).
         gallery_ids: (G,).
@@ -66,7 +67,7 @@ def score(
 
     Raises:
         EmbeddingsError: vectors or labels that nothing can be computed from.
-        MetricError: a metric that they cannot answer, or too little memory.
+        MetricError: a metric that they cannot answer, an id on both sides, or too little memory.
         UnknownNameError: a metric that is not registered.
         RecipeError: another device, or one that is not there.
 

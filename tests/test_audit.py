@@ -10,7 +10,13 @@ from dml_bench.audit import audit
 from dml_bench.cli import main
 from dml_bench.data import cifar10, cub200
 from dml_bench.errors import EmbeddingsError, MetricError
-from dml_bench.geometry import duplicates, effective_rank, hubness, near_duplicates
+from dml_bench.geometry import (
+    duplicates,
+    effective_rank,
+    hubness,
+    near_duplicates,
+    rows_in_both,
+)
 from dml_bench.neighbours import rank
 from dml_bench.types import Embeddings, Ranking
 
@@ -160,6 +166,38 @@ def test_ids_twice_are_counted(page):
     found = page(vectors=rows, labels=labels, ids=np.arange(200) // 2)
     assert found["findings"]["ids"]["doubled"] == 100
     assert "100 ids twice" in found["because"]
+
+
+@pytest.mark.parametrize("kind", [int, str])
+def test_ids_on_both_sides_are_an_obstacle(page, kind):
+    rows, labels = blobs()
+    names = np.arange(200).astype(kind)
+    sides = {"vectors": rows[:100], "labels": labels[:100], "ids": names[:100]}
+    sides |= {"gallery_vectors": rows[80:], "gallery_labels": labels[80:]}
+    found = page(**sides, gallery_ids=names[80:])
+    assert found["verdict"] == "not comparable"
+    assert "20 queries are in the gallery" in found["because"]
+    assert found["findings"]["ids"]["on_both_sides"] == 20
+
+
+def test_a_query_that_may_find_itself_in_a_gallery_apart_is_an_obstacle(page):
+    rows, labels = blobs(classes=40)
+    sides = {"vectors": rows[:200], "labels": labels[:200]}
+    sides |= {"gallery_vectors": rows[199:], "gallery_labels": labels[199:]}
+    found = page(**sides)
+    assert "1 queries have the vector of a row of the gallery" in found["because"]
+    assert found["findings"]["recall@1"]["in_gallery"] == 1
+    assert "they may find themselves" in found["findings"]["recall@1"]["says"]
+    named = page(**sides, ids=np.arange(200), gallery_ids=np.arange(200, 401))
+    assert named["findings"]["recall@1"]["says"].endswith("no image can find itself")
+
+
+def test_rows_in_both_are_what_slow_loops_count():
+    rows = np.random.default_rng(0).integers(-1, 2, size=(60, 3)) + np.float32([0, 0, 3])
+    query = Embeddings(rows[:30], np.arange(30))
+    gallery = Embeddings(np.concatenate([rows[30:], -rows[:2]]), np.arange(32))
+    slow = sum(any((one == other).all() for other in gallery.vectors) for one in query.vectors)
+    assert 0 < rows_in_both(query, gallery) == slow < 30
 
 
 def test_few_codes_are_told_as_tie_mass(page):

@@ -41,10 +41,11 @@ def test_ids_twice_are_counted_on_both_sides():
     names = np.array(["a", "a", "b", "c", "d", "e"])
     twice = arrays(ids=names, gallery_ids=names)
     twice |= {"gallery_vectors": twice["vectors"], "gallery_labels": twice["labels"]}
-    kept, doubled = findings.usable(twice)
-    assert doubled == 2
+    kept, doubled, both = findings.usable(twice)
+    assert (doubled, both) == (2, ["a", "b", "c", "d", "e"])
     assert not {"ids", "gallery_ids"} & set(kept)
     assert findings.ids(kept, doubled).obstacle == "2 ids twice"
+    assert findings.ids(kept, doubled, both).obstacle == "5 queries are in the gallery"
     alone = arrays(ids=names)
     assert findings.usable(alone)[1] == 1
 

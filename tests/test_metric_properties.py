@@ -106,13 +106,14 @@ LABELS = st.sampled_from(["int64", "int64", "int8", "uint64", "beyond int64", "t
 
 @st.composite
 def ids(draw, size, side):
-    """None, numbers of any size or names, all different; names differ from one side to another."""
+    """None, numbers of any size or names, all different, and others on the other side."""
     kind = draw(st.sampled_from(["none", "numbers", "large", "names"]))
     order = np.random.default_rng(draw(st.integers(0, 2**32))).permutation(size)
     if kind == "none":
         return {}
     if kind == "names":
         return {"ids": np.array([f"{side}é/{n}" for n in order])}  # 10 stands before 9
+    order += 100 * (side == "g")
     return {"ids": order - 3 if kind == "numbers" else order.astype(np.uint64) + np.uint64(2**63)}
 
 
@@ -125,7 +126,8 @@ def arrays(draw, named=False):
         size = draw(st.integers(least, 14))
         vectors = in_layout(draw(rows(dim, size)), draw(LAYOUTS))
         own = {"vectors": vectors, "labels": draw(labels(kind, size))}
-        named_ids = {"ids": np.random.default_rng(size).permutation(size)} if named else {}
+        fresh = np.random.default_rng(size).permutation(size) + 100 * (name == "g")
+        named_ids = {"ids": fresh} if named else {}
         return own | (draw(ids(size, name)) or named_ids)
 
     query = side("q", 1)

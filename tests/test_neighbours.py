@@ -216,3 +216,25 @@ def test_an_image_on_both_sides_is_refused_by_its_name():
     second = Embeddings(np.eye(2), np.arange(2), np.array(["b.jpg", "c.jpg"]))
     with pytest.raises(MetricError, match=r"1 ids in both \(first: 'b.jpg'\)"):
         rank(first, second, 1)
+
+
+@pytest.mark.parametrize(
+    ("ids", "others"),
+    [
+        (np.array([7, 8]), np.array([8, 9])),
+        (np.array([7, 8], np.uint64), np.array([8, 9])),
+        (np.array([7, 8]), np.array(["8", "9"])),
+        (np.array([b"7", b"8"]), np.array([8, 9])),
+        (np.array(["é", "8"]), np.array([b"8", "ü".encode()])),
+        (np.array(["7", "8"]), np.array([b"8", b"\xff"])),
+    ],
+)
+def test_an_id_on_both_sides_is_refused_whatever_its_kind(ids, others):
+    first, second = (Embeddings(np.eye(2), np.arange(2), some) for some in (ids, others))
+    with pytest.raises(MetricError, match=r"1 ids in both \(first: '8'\)"):
+        rank(first, second, 1)
+
+
+def test_row_numbers_that_nobody_gave_are_no_ids():
+    first = Embeddings(np.eye(2), np.arange(2), np.arange(2))
+    assert rank(first, labelled(np.eye(2)), 1).ids.tolist() == [[0], [1]]

@@ -299,6 +299,38 @@ def test_text_comes_back_from_npz_and_parquet(tmp_path):
         assert query.ids.tolist() == names.tolist()
 
 
+@pytest.mark.parametrize("suffix", [".npz", ".parquet"])
+def test_a_gallery_with_the_queries_in_it_is_refused_by_their_ids(suffix, tmp_path, capsys):
+    file = tmp_path / f"mine{suffix}"
+    write(file, ARRAYS | GALLERY)
+    with pytest.raises(MetricError, match="found 60 ids in both"):
+        score(
+            VECTORS,
+            LABELS,
+            **{k: v for k, v in (ARRAYS | GALLERY).items() if "_" in k or k == "ids"},
+        )
+    assert main(["evaluate", "--embeddings", str(file), "--results", str(tmp_path)]) == 2
+    assert "found 60 ids in both (first: '0')" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+
+
+def test_a_gallery_with_the_queries_in_it_is_told_of_where_there_are_no_ids(tmp_path, capsys):
+    def told(**arrays):
+        np.savez(tmp_path / "mine.npz", **arrays)
+        words = ["--embeddings", str(tmp_path / "mine.npz"), "--results", str(tmp_path)]
+        assert main(["evaluate", *words, "--metrics", "recall@1"]) == 0
+        return [x for x in capsys.readouterr().err.splitlines() if "in the gallery" in x]
+
+    sides = {"vectors": VECTORS[:40], "labels": LABELS[:40]}
+    sides |= {"gallery_vectors": VECTORS[30:], "gallery_labels": LABELS[30:]}
+    (line,) = told(**sides)
+    assert "10 of 40 have the vector of a row of it" in line
+    assert told(**sides, ids=np.arange(40)) == [line]
+    assert not told(**sides, ids=np.arange(40), gallery_ids=np.arange(40, 70))  # they are others
+    assert not told(**sides | {"gallery_vectors": VECTORS[30:] + 1e-3})
+    assert not told(vectors=VECTORS, labels=LABELS)
+
+
 def test_bfloat16_is_read(tmp_path):
     tensors = {"vectors": torch.from_numpy(VECTORS).bfloat16(), "labels": torch.from_numpy(LABELS)}
     save_torch(tensors, tmp_path / "half.safetensors")
