@@ -55,7 +55,7 @@ def paired(arrays: Mapping[str, Array]) -> tuple[Embeddings, Embeddings]:
     Raises:
         EmbeddingsError: a missing or misspelt name, or values that are refused.
     """
-    _check_names(arrays)
+    check_names(arrays)
     labels = [arrays["labels"], *([arrays["gallery_labels"]] if "gallery_labels" in arrays else [])]
     numbered = _numbered(labels)
     query = Embeddings(arrays["vectors"], numbered[0], arrays.get("ids"))
@@ -126,7 +126,7 @@ def _plain(name: str, objects: Array) -> Array:
     )
 
 
-def _check_names(arrays: Mapping[str, Array]) -> None:
+def check_names(arrays: Mapping[str, Array]) -> None:
     """Refuse a name that is missing, and one that looks like a slip of the pen."""
     for name in set(arrays) - set(NAMES):
         if meant := get_close_matches(name, [n for n in NAMES if n not in arrays], 1, cutoff=0.85):

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dml_bench.data import DATASETS
-from dml_bench.files import paired
+from dml_bench.files import check_names, paired
 from dml_bench.neighbours import in_both
 
 Array = npt.NDArray[Any]
@@ -47,12 +47,24 @@ class Finding:
 
 def refuse_shapeless(arrays: Arrays) -> None:
     """Refuse arrays that do not fit each other, with the words of scoring."""
-    for side in ("", "gallery_"):
-        vectors = arrays.get(f"{side}vectors", np.empty(0))
-        sound = vectors.ndim == 2 and vectors.dtype.kind in "fiu" and vectors.size
-        named = f"{side}labels" in arrays and len(arrays[f"{side}labels"]) == len(vectors)
-        if (side == "" or f"{side}vectors" in arrays) and not (sound and named):
-            paired(arrays)
+    check_names(arrays)
+    sides = [side for side in ("", "gallery_") if f"{side}vectors" in arrays]
+    if not all(_in_shape(arrays, side) for side in sides):
+        paired({name: _whole(values) for name, values in arrays.items()})
+
+
+def _in_shape(arrays: Arrays, side: str) -> bool:
+    """Return whether the vectors of a side are rows of numbers, with a label and an id each."""
+    vectors = arrays[f"{side}vectors"]
+    if vectors.ndim != 2 or vectors.dtype.kind not in "fiu" or not vectors.size:
+        return False
+    beside = [arrays[name] for name in (f"{side}labels", f"{side}ids") if name in arrays]
+    return all(a.shape == vectors.shape[:1] and a.dtype.kind in "iuUS" for a in beside)
+
+
+def _whole(values: Array) -> Array:
+    """Return ones for rows of numbers: rows without a direction are counted, not refused."""
+    return np.ones_like(values) if values.ndim == 2 and values.dtype.kind in "fiu" else values
 
 
 def usable(arrays: Arrays) -> tuple[Arrays, int, list[str]]:

@@ -22,7 +22,7 @@ def of_npz(path: Path) -> dict[str, Array]:
     Every byte is read once, against the file's checksums. Pickled objects are refused.
 
     Raises:
-        Exception: of whatever kind zipfile and NumPy raise on damage.
+        Exception: of whatever kind zipfile and NumPy raise on damage, or on what is no array.
 
     Example:
         >>> import tempfile
@@ -34,9 +34,18 @@ def of_npz(path: Path) -> dict[str, Array]:
     with np.load(path, allow_pickle=False) as saved, zipfile.ZipFile(path) as archive:
         there = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         return {
-            name: saved[name] if (kept := _member(path, archive, there[name])) is None else kept
+            name: _array(saved, name)
+            if (kept := _member(path, archive, there[name])) is None
+            else kept
             for name in saved.files
         }
+
+
+def _array(saved: Any, name: str) -> Array:
+    """Return an array of an archive, where NumPy gives the bytes of any other file in it."""
+    if isinstance(found := saved[name], bytes):
+        raise ValueError(f"{name} is no .npy file")
+    return np.asarray(found)
 
 
 def _member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array | None:

@@ -119,6 +119,8 @@ DAMAGED = {
     "an archive of nothing": zipped(),
     "an archive of something else": zipped(("readme.txt", b"hello")),
     "a bare array": header("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", bytes(8)),
+    "members that are no arrays": zipped(("vectors", b"0.1"), ("labels", b"1")),
+    "members that are called arrays": zipped(("vectors.npy", b"0.1"), ("labels.npy", b"1")),
     "half": half(SOUND_NPZ),
     "an eighth": SOUND_NPZ[: len(SOUND_NPZ) // 8],
     "all but its end": SOUND_NPZ[:-30],
@@ -232,6 +234,31 @@ CHECKPOINTS = {
     "a recipe without fields": (checkpoint({"recipe": "{}"}), "expected a recipe"),
     "a recipe without end": (checkpoint({"recipe": "[" * 99_999}), "expected a recipe"),
 }
+SHAPELESS = {
+    "ids too few": ({"ids": np.arange(3)}, f"expected {N} ids"),
+    "ids in a column": ({"ids": np.arange(N)[:, None]}, f"expected {N} ids"),
+    "ids that are one number": ({"ids": np.int64(3)}, f"expected {N} ids"),
+    "ids with fractions": ({"ids": np.linspace(0, 1, N)}, f"expected {N} ids"),
+    "ids too few beside NaN": ({**holding(np.nan), "ids": np.arange(3)}, f"expected {N} ids"),
+    "labels that are one number": ({"labels": np.int64(3)}, f"expected {N} labels"),
+    "labels in a column": ({"labels": np.ones((N, 1), int)}, f"expected {N} labels"),
+    "labels with fractions": ({"labels": np.linspace(0, 1, N)}, "integers or text"),
+    "labels of fields": ({"labels": np.zeros(N, [("a", "f4")])}, "integers or text"),
+    "vectors that are one number": ({"vectors": np.float32(1)}, "shape (N, D)"),
+    "gallery vectors that are one number": (
+        {**GALLERY, "gallery_vectors": np.float32(1)},
+        "shape (N, D)",
+    ),
+    "gallery labels that are one number": (
+        {**GALLERY, "gallery_labels": np.int64(1)},
+        f"expected {N} labels",
+    ),
+    "gallery ids that are one number": (
+        {**GALLERY, "gallery_ids": np.int64(1)},
+        f"expected {N} ids",
+    ),
+    "gallery labels alone": ({"gallery_labels": SOUND["labels"]}, "expected 'gallery_vectors'"),
+}
 CASES = {
     **{f"npz: {n}": Case(given(), said, file(npz(**a))) for n, (a, said) in ARRAYS.items()},
     **{f"npz: {n}": Case(given(), "mine.npz: ", file(what)) for n, what in DAMAGED.items()},
@@ -257,6 +284,10 @@ CASES = {
             lambda p, end=end: (p / f"mine.{end}").write_bytes(trap(p)),
         )
         for end in ENDINGS
+    },
+    **{
+        f"audit: {n}": Case(["audit", "PLACE/mine.npz"], said, file(npz(**a)))
+        for n, (a, said) in SHAPELESS.items()
     },
     "npz: not there": Case(given(), "expected a file, found none"),
     "npz: a folder": Case(given(), "expected a file, found none", folder("mine.npz")),
