@@ -19,6 +19,7 @@ from dml_bench.typeset import Grid
 
 NEAR = 0.999
 DEEP = 10  # neighbours that hubness counts
+TWINS = 0.01  # share of images with an exact twin that a real test split may have
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Audit:
 def audit(path: str | Path, *, near: float = NEAR) -> Audit:
     """Look at a file of embeddings as a reviewer would, and say what it can be compared with.
 
+    It is comparable if it has the counts of a known test split and nothing stands in the way: each
+    `Finding.obstacle` does, such as a query without a right answer, or more exact twins than 1 %.
     Rows that no metric can be computed from (NaN, infinity, zero) are counted and left out, where
     scoring refuses the file.
 
@@ -132,7 +135,9 @@ def _lone(ranking: Ranking) -> Finding:
     values = {"queries": lone, "share": lone / len(ranking.ids)}
     says = "every query has a right answer"
     out = f"{lone} queries have no right answer and are left out; other tools count them as wrong"
-    return Finding("lone queries", values, out if lone else says)
+    if not lone:
+        return Finding("lone queries", values, says)
+    return Finding("lone queries", values, out, f"{lone} queries have no right answer")
 
 
 def _duplicates(query: Embeddings, gallery: Embeddings) -> Finding:
@@ -141,8 +146,12 @@ def _duplicates(query: Embeddings, gallery: Embeddings) -> Finding:
         np.concatenate([getattr(s, n) for s in sides]) for n in ("vectors", "labels")
     )
     found = geometry.duplicates(vectors, labels)
+    if not found.images:
+        return Finding("duplicates", asdict(found), "no two rows are equal")
     says = f"{found.images} images have an exact twin, {found.across} groups of twins span classes"
-    return Finding("duplicates", asdict(found), says if found.images else "no two rows are equal")
+    share = found.images / len(labels)
+    many = f"{100 * share:.1f} % of the images have an exact twin" if share > TWINS else ""
+    return Finding("duplicates", asdict(found), says, many)
 
 
 def _near(query: Embeddings, gallery: Embeddings, ranking: Ranking, near: float) -> Finding:

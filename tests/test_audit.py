@@ -225,6 +225,44 @@ def test_lone_queries_are_counted(page):
     assert (found["queries"], found["share"]) == (7, 7 / 200)
 
 
+def birds():
+    """Vectors and labels with the counts of the test split of birds."""
+    n, classes = cub200.EXPECT["test_images"], cub200.EXPECT["test_classes"]
+    return np.random.default_rng(0).normal(size=(n, 4)), np.arange(n) % classes, classes
+
+
+def test_counts_alone_make_no_file_of_twins_comparable(page):
+    rows, labels, _ = birds()
+    half = len(rows) // 2
+    found = page(vectors=np.tile(rows[:half], (2, 1)), labels=np.tile(labels[:half], 2))
+    assert found["findings"]["known split"]["datasets"] == ["cub200"]
+    assert (found["verdict"], found["because"]) == (
+        "not comparable",
+        "100.0 % of the images have an exact twin",
+    )
+
+
+def test_counts_alone_make_no_file_of_lone_images_comparable(page):
+    rows, labels, classes = birds()
+    lone = np.zeros_like(labels)
+    lone[:classes] = np.arange(classes)
+    found = page(vectors=rows, labels=lone)
+    assert found["findings"]["known split"]["datasets"] == ["cub200"]
+    assert (found["verdict"], found["because"]) == (
+        "not comparable",
+        f"{classes - 1} queries have no right answer",
+    )
+
+
+@pytest.mark.parametrize(("twins", "verdict"), [(29, "comparable"), (30, "not comparable")])
+def test_a_few_exact_doubles_stand_in_nobodys_way(page, twins, verdict):
+    rows, labels, classes = birds()
+    rows[classes : classes + twins] = rows[:twins]  # of their own class
+    found = page(vectors=rows, labels=labels)
+    assert found["findings"]["duplicates"]["images"] == 2 * twins
+    assert found["verdict"] == verdict
+
+
 def test_near_duplicates_are_what_slow_loops_count(page):
     rows, labels = blobs(classes=6, size=8, dim=5)
     rows[10] = rows[2] + 1e-4
