@@ -1,7 +1,6 @@
 """Embeddings from a file that anybody may have written: .npz, .safetensors, .parquet."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +8,16 @@ import numpy as np
 
 from dml_bench.errors import EmbeddingsError
 from dml_bench.mapping import Array
-from dml_bench.readers import read_arrays
+from dml_bench.readers import NAMES, read_arrays
 from dml_bench.types import Embeddings
 
-NAMES = ("vectors", "labels", "ids", "gallery_vectors", "gallery_labels", "gallery_ids")
 BIGGEST = np.iinfo(np.int64).max
 
 
 def load_embeddings(path: str | Path) -> tuple[Embeddings, Embeddings]:
     """Read queries and gallery from a file; nothing in it is ever executed.
+
+    Names that are none of these are not looked at, and told on the standard error stream.
 
     Args:
         path: `.npz` or `.safetensors` with `vectors` (N, D), `labels` (N,) and, if wanted, `ids`
@@ -48,12 +48,12 @@ def load_embeddings(path: str | Path) -> tuple[Embeddings, Embeddings]:
 
 
 def paired(arrays: Mapping[str, Array]) -> tuple[Embeddings, Embeddings]:
-    """Make queries and gallery of arrays by name (see `NAMES`); other names are not looked at.
+    """Make queries and gallery of arrays by name (see `readers.NAMES`), and of no others.
 
     Labels that are text, or too large for int64, are numbered over both sides together.
 
     Raises:
-        EmbeddingsError: a missing or misspelt name, or values that are refused.
+        EmbeddingsError: a missing name, or values that are refused.
     """
     check_names(arrays)
     labels = [arrays["labels"], *([arrays["gallery_labels"]] if "gallery_labels" in arrays else [])]
@@ -77,7 +77,7 @@ def as_array(name: str, values: Any) -> Array:
     are taken if all are text, or all whole numbers.
 
     Args:
-        name: one of `NAMES`.
+        name: one of `readers.NAMES`.
         values: what a user gave under this name.
 
     Raises:
@@ -127,10 +127,7 @@ def _plain(name: str, objects: Array) -> Array:
 
 
 def check_names(arrays: Mapping[str, Array]) -> None:
-    """Refuse a name that is missing, and one that looks like a slip of the pen."""
-    for name in set(arrays) - set(NAMES):
-        if meant := get_close_matches(name, [n for n in NAMES if n not in arrays], 1, cutoff=0.85):
-            raise EmbeddingsError(f"expected '{meant[0]}', found '{name}'; rename it")
+    """Refuse arrays of which one that is needed is missing."""
     needed = {"vectors", "labels"}
     if any(name.startswith("gallery_") for name in arrays if name in NAMES):
         needed |= {"gallery_vectors", "gallery_labels"}

@@ -1,6 +1,8 @@
 """Files of arrays by anybody, .npz, .safetensors or .parquet; nothing in them is executed."""
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +11,19 @@ import numpy as np
 from dml_bench.errors import EmbeddingsError
 from dml_bench.mapping import Array as Array
 from dml_bench.mapping import of_npz, of_safetensors
+from dml_bench.text import shown
 
+NAMES = ("vectors", "labels", "ids", "gallery_vectors", "gallery_labels", "gallery_ids")
 COLUMNS = ("vector", "label", "id", "split")
+ABOUT = ("run", "finished")  # what `export` writes beside them
+TOLD = 8  # names
 
 
 def read_arrays(path: Path) -> Mapping[str, Array]:
-    """Return a file's arrays by name, whatever they hold.
+    """Return a file's arrays by name, whatever they hold; say which names mean nothing here.
 
     Raises:
-        EmbeddingsError: no such file, another format, or damage.
+        EmbeddingsError: no such file, another format, damage, or a misspelt name.
     """
     if path.suffix not in READERS:
         raise EmbeddingsError(
@@ -45,6 +51,54 @@ def _read(path: Path) -> Mapping[str, Array]:
         ) from problem
 
 
+def _npz(path: Path) -> Mapping[str, Array]:
+    arrays = of_npz(path)
+    _check_names(path, arrays, NAMES)
+    return arrays
+
+
+def _safetensors(path: Path) -> Mapping[str, Array]:
+    arrays = of_safetensors(path)
+    _check_names(path, arrays, NAMES)
+    return arrays
+
+
+def _check_names(path: Path, found: Iterable[str], known: tuple[str, ...]) -> None:
+    """Refuse a name that looks like a slip of the pen, and say which others are not looked at.
+
+    Args:
+        path: for the message.
+        found: names of arrays or columns.
+        known: those that mean something, the two that are needed first.
+    """
+    others = sorted(set(found) - set(known) - set(ABOUT))
+    absent = [name for name in known if name not in found]
+    for name in others:
+        if meant := _meant(name, absent):
+            raise EmbeddingsError(f"expected '{meant}', found '{name}'; rename it, or leave it out")
+        if _meant(name, ["split"]) and known is NAMES:
+            raise EmbeddingsError(
+                f"expected a gallery in 'gallery_vectors' and 'gallery_labels', found '{name}',"
+                " which only .parquet may have; store both sides apart"
+            )
+    if others and set(known[:2]) <= set(found):
+        more = f" and {len(others) - TOLD} others" if len(others) > TOLD else ""
+        told = f"{path.name}: not looked at: {', '.join(others[:TOLD])}{more}"
+        sys.stderr.write(f"{shown(told)}\n")
+
+
+def _meant(name: str, among: list[str]) -> str:
+    """Return which of some names was meant: the same in singular or plural, or nearly; else "".
+
+    Example:
+        >>> _meant("Labels", ["label", "id"]), _meant("ids", ["id"]), _meant("index", ["id"])
+        ('label', 'id', '')
+    """
+    plain = name.lower().replace("-", "_")
+    same = [one for one in among if one.rstrip("s") == plain.rstrip("s")]
+    return next(iter(same or get_close_matches(plain, among, 1, cutoff=0.85)), "")
+
+
 def _parquet(path: Path) -> Mapping[str, Array]:
     try:
         from pyarrow import parquet
@@ -53,6 +107,7 @@ def _parquet(path: Path) -> Mapping[str, Array]:
             "expected pyarrow to read .parquet, found none; pip install 'dml_bench[parquet]'"
         ) from absent
     table = parquet.read_table(path)
+    _check_names(path, table.column_names, COLUMNS)
     columns = {name: _column(table[name], name) for name in COLUMNS if name in table.column_names}
     if missing := sorted({"vector", "label"} - set(columns)):
         found = ", ".join(table.column_names) or "none"
@@ -96,7 +151,7 @@ def _by_split(arrays: Mapping[str, Array], split: Array) -> Mapping[str, Array]:
 
 
 READERS: dict[str, Callable[[Path], Mapping[str, Array]]] = {
-    ".npz": of_npz,
-    ".safetensors": of_safetensors,
+    ".npz": _npz,
+    ".safetensors": _safetensors,
     ".parquet": _parquet,
 }

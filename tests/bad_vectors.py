@@ -89,6 +89,14 @@ ARRAYS = {
     "no labels": ({"labels": None}, "expected 'labels'"),
     "nothing": ({"vectors": None, "labels": None}, "expected 'vectors', found nothing"),
     "a name misspelt": ({"vectors": None, "vector": SOUND["vectors"]}, "found 'vector'; rename"),
+    "ids in the singular": ({"id": np.arange(N)}, "expected 'ids', found 'id'; rename it"),
+    "a name in capitals": ({"IDs": np.arange(N)}, "expected 'ids', found 'IDs'; rename it"),
+    "gallery ids in the singular": (
+        {**GALLERY, "gallery_id": np.arange(N)},
+        "expected 'gallery_ids', found 'gallery_id'",
+    ),
+    "a split": ({"split": np.array(["query"] * N)}, "found 'split', which only .parquet may"),
+    "a split in the plural": ({"splits": np.arange(N)}, "found 'splits', which only .parquet may"),
     "a gallery without labels": (
         {"gallery_vectors": SOUND["vectors"]},
         "expected 'gallery_labels'",
@@ -198,6 +206,15 @@ PARQUET = {
     "vectors that are numbers": (parquet(**{**ROWS, "vector": [1.0, 2.0]}), "shape (N, D)"),
     "vectors with NaN": (parquet(**{**ROWS, "vector": [[1.0], [float("nan")]]}), "NaN or inf"),
     "another split": (parquet(**ROWS, split=["query", "train"]), "'query' or 'gallery', found"),
+    "a split in the plural": (
+        parquet(**ROWS, splits=["query", "gallery"]),
+        "expected 'split', found 'splits'; rename it",
+    ),
+    "ids in the plural": (parquet(**ROWS, ids=[1, 2]), "expected 'id', found 'ids'; rename it"),
+    "vectors in the plural": (
+        parquet(label=[1, 2], vectors=ROWS["vector"]),
+        "expected 'vector', found 'vectors'; rename it",
+    ),
     "no query": (parquet(**ROWS, split=["gallery", "gallery"]), "expected 'vectors'"),
     "text": (file(b"no table", "mine.parquet"), "expected a sound .parquet file"),
     "empty": (file(b"", "mine.parquet"), "expected a sound .parquet file"),

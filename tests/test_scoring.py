@@ -331,6 +331,19 @@ def test_a_gallery_with_the_queries_in_it_is_told_of_where_there_are_no_ids(tmp_
     assert not told(vectors=VECTORS, labels=LABELS)
 
 
+def test_names_that_mean_nothing_are_told_and_nothing_else_is(tmp_path, capsys):
+    np.savez(tmp_path / "a.npz", **ARRAYS, paths=np.arange(2), **{"x\x1b": np.arange(2)})
+    columns = {"vector": VECTORS.tolist(), "label": LABELS.tolist()}
+    parquet(tmp_path / "b.parquet", columns | {f"c{n}": LABELS for n in range(10)})
+    np.savez(tmp_path / "c.npz", **ARRAYS, run="glyphs", finished="now")  # as `export` writes them
+    for name in ("a.npz", "b.parquet", "c.npz"):
+        load_embeddings(tmp_path / name)
+    assert capsys.readouterr().err.splitlines() == [
+        "a.npz: not looked at: paths, x\\x1b",
+        "b.parquet: not looked at: c0, c1, c2, c3, c4, c5, c6, c7 and 2 others",
+    ]
+
+
 def test_bfloat16_is_read(tmp_path):
     tensors = {"vectors": torch.from_numpy(VECTORS).bfloat16(), "labels": torch.from_numpy(LABELS)}
     save_torch(tensors, tmp_path / "half.safetensors")
