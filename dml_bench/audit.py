@@ -83,8 +83,8 @@ def audit(path: str | Path, *, near: float = NEAR) -> Audit:
     arrays = read_arrays(path)
     try:
         found = tuple(_findings(arrays, near))
-    except EmbeddingsError as problem:
-        raise EmbeddingsError(f"{path.name}: {problem}") from problem
+    except (EmbeddingsError, MetricError) as problem:
+        raise type(problem)(f"{path.name}: {problem}") from problem
     known = next(f for f in found if f.name == "known split")
     obstacles = [f.obstacle for f in found if f.obstacle]
     verdict = "not comparable" if obstacles else "comparable" if known.values else "unknown"

@@ -8,10 +8,11 @@ from typing import Any
 
 from dml_bench import dist, report, scoring
 from dml_bench.atomic import atomic_write, to_json
-from dml_bench.errors import RecipeError
+from dml_bench.errors import MetricError, RecipeError
 from dml_bench.files import load_embeddings
 from dml_bench.geometry import rows_in_both
 from dml_bench.locks import only_writer
+from dml_bench.metrics import metric
 from dml_bench.rows import LONE
 from dml_bench.terminal import formats, plain, say, show
 from dml_bench.types import Embeddings
@@ -33,7 +34,13 @@ def evaluate_file(args: argparse.Namespace) -> int:
     protocol = args.protocol or "unseen"
     names = args.metrics or scoring.default_metrics(protocol, args.k or (1, 2, 4, 8))
     how = {"device": args.device, "memory": args.memory, "index": args.index}
-    found = scoring.report(query, gallery, with_recalls(names, args), protocol, **how)
+    wanted = with_recalls(names, args)
+    for name in wanted:
+        metric(name)  # a slip in a name is none of the file's
+    try:
+        found = scoring.report(query, gallery, wanted, protocol, **how)
+    except MetricError as problem:
+        raise MetricError(f"{args.embeddings.name}: {problem}") from problem
     dist.first(lambda: _warn(query, gallery))
     dist.first(lambda: _tell(found, args, forms))
     return 0

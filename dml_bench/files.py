@@ -61,7 +61,10 @@ def paired(arrays: Mapping[str, Array]) -> tuple[Embeddings, Embeddings]:
     query = Embeddings(arrays["vectors"], numbered[0], arrays.get("ids"))
     if "gallery_vectors" not in arrays:
         return query, query
-    gallery = Embeddings(arrays["gallery_vectors"], numbered[1], arrays.get("gallery_ids"))
+    try:
+        gallery = Embeddings(arrays["gallery_vectors"], numbered[1], arrays.get("gallery_ids"))
+    except EmbeddingsError as problem:
+        raise EmbeddingsError(f"gallery: {problem}") from problem
     if query.vectors.shape[1] != gallery.vectors.shape[1]:
         raise EmbeddingsError(
             f"expected gallery vectors of {query.vectors.shape[1]} dimensions like the queries,"
@@ -96,7 +99,10 @@ def as_array(name: str, values: Any) -> Array:
             f"{name}: expected one array of numbers or text, found what makes none ({said});"
             " give rows of one length"
         ) from problem
-    kinds = {type(one).__name__ for one in values} if isinstance(values, list | tuple) else set()
+    listed = values if isinstance(values, list | tuple) else ()
+    if array.dtype.kind == "f" and array.ndim == 1 and listed and all(map(_whole, listed)):
+        array = np.array(listed, object)  # NumPy makes fractions of numbers on both sides of 2^63
+    kinds = {"str" if isinstance(one, str) else type(one).__name__ for one in listed}
     if array.dtype.kind in "US" and array.ndim == 1 and len(kinds) > 1:
         raise EmbeddingsError(
             f"{name}: expected all text or all numbers, found {' and '.join(sorted(kinds))};"
@@ -117,13 +123,21 @@ def _plain(name: str, objects: Array) -> Array:
     flat = objects.reshape(-1).tolist()
     if all(isinstance(one, str) for one in flat):
         return objects.astype(str)
-    if all(isinstance(one, int) and abs(one) < BIGGEST for one in flat):
-        return objects.astype(np.int64)
+    if all(map(_whole, flat)) and -BIGGEST <= min(flat) <= max(flat) <= 2 * BIGGEST + 1:
+        if max(flat) <= BIGGEST:
+            return objects.astype(np.int64)
+        if min(flat) >= 0:
+            return objects.astype(np.uint64)
     kinds = ", ".join(sorted({type(one).__name__ for one in flat})[:4])
     raise EmbeddingsError(
         f"{name}: expected numbers{'' if name.endswith('vectors') else ' or text'}, found objects"
         f" ({kinds}); give whole numbers, or their names as str"
     )
+
+
+def _whole(one: Any) -> bool:
+    """Return whether something is a whole number."""
+    return isinstance(one, int | np.integer)
 
 
 def check_names(arrays: Mapping[str, Array]) -> None:

@@ -31,6 +31,10 @@ def of_npz(path: Path) -> dict[str, Array]:
         >>> type(of_npz(file)["vectors"]).__name__
         'memmap'
     """
+    if not zipfile.is_zipfile(path):
+        with path.open("rb") as file:
+            one = file.read(6) == b"\x93NUMPY"
+        raise ValueError("one array of numpy.save" if one else "no whole archive of numpy.savez")
     with np.load(path, allow_pickle=False) as saved, zipfile.ZipFile(path) as archive:
         there = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         return {

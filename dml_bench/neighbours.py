@@ -141,6 +141,10 @@ def check(query: Embeddings, gallery: Embeddings, k: int, alone: bool) -> None:
             f" '{both[0]}'); take those images out of one side, or give others ids of their own"
         )
     there = len(gallery) - alone
+    if not there:
+        raise MetricError(
+            "expected two images at least to search among each other, found one; embed more images"
+        )
     if not 1 <= k <= there:
         others = "other images" if alone else "images"
         raise MetricError(

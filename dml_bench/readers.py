@@ -122,10 +122,12 @@ def _column(column: Any, name: str) -> Array:
     """Return a column as an array: (N, D) of lists, else (N,)."""
     if column.null_count:
         raise EmbeddingsError(f"expected a full column '{name}', found {column.null_count} empty")
+    from pyarrow import compute, types
+
+    if types.is_integer(column.type):
+        return np.asarray(column.to_numpy())
     if "list" not in str(column.type):
         return np.array(column.to_pylist())
-    from pyarrow import compute
-
     widths = compute.list_value_length(column).unique().to_pylist()
     if len(widths) != 1:
         raise EmbeddingsError(

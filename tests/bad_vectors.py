@@ -83,7 +83,10 @@ ARRAYS = {
     "labels that are dates": ({"labels": np.zeros(N, "M8[s]")}, "integers or text"),
     "ids too few": ({"ids": np.arange(3)}, f"expected {N} ids"),
     "ids with fractions": ({"ids": np.linspace(0, 1, N)}, f"expected {N} ids"),
-    "an id twice": ({"ids": np.array([0, 1, 2, 3, 4, 4])}, f"{N} different ids, found 5"),
+    "an id twice": (
+        {"ids": np.array([0, 1, 2, 3, 4, 4])},
+        f"{N} different ids, found 5 (more than once: '4'); give",
+    ),
     "ids in a column": ({"ids": np.arange(N)[:, None]}, f"expected {N} ids"),
     "no vectors": ({"vectors": None}, "expected 'vectors'"),
     "no labels": ({"labels": None}, "expected 'labels'"),
@@ -109,12 +112,18 @@ ARRAYS = {
         {**GALLERY, "gallery_vectors": np.ones((N, 4))},
         "gallery vectors of 3 dimensions",
     ),
-    "a gallery with NaN": ({**GALLERY, "gallery_vectors": np.full((N, 3), np.nan)}, "NaN or inf"),
+    "a gallery with NaN": (
+        {**GALLERY, "gallery_vectors": np.full((N, 3), np.nan)},
+        "gallery: expected finite vectors, found NaN or inf",
+    ),
     "a gallery with other labels": (
         {**GALLERY, "gallery_labels": np.array([*"ababab"])},
         "labels of one kind on both sides",
     ),
-    "a gallery with labels too few": ({**GALLERY, "gallery_labels": np.arange(2)}, "6 labels"),
+    "a gallery with labels too few": (
+        {**GALLERY, "gallery_labels": np.arange(2)},
+        "gallery: expected 6 labels",
+    ),
     "a gallery with an id twice": (
         {**GALLERY, "gallery_ids": np.zeros(N, int)},
         f"{N} different ids, found 1",
@@ -279,6 +288,16 @@ SHAPELESS = {
 CASES = {
     **{f"npz: {n}": Case(given(), said, file(npz(**a))) for n, (a, said) in ARRAYS.items()},
     **{f"npz: {n}": Case(given(), "mine.npz: ", file(what)) for n, what in DAMAGED.items()},
+    "npz: one array": Case(
+        given(),
+        "cannot be read (one array of numpy.save)",
+        lambda p: (
+            np.save(p / "mine.npy", SOUND["vectors"]) or (p / "mine.npy").rename(p / "mine.npz")
+        ),
+    ),
+    "npz: a table as text": Case(
+        given(), "cannot be read (no whole archive of numpy.savez)", file(DAMAGED["text"])
+    ),
     "npz: a pickle": Case(given(), "mine.npz: ", lambda p: (p / "mine.npz").write_bytes(trap(p))),
     "npz: a pickle inside": Case(
         given(),

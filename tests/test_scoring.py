@@ -234,10 +234,23 @@ def test_what_makes_no_sense_is_refused_in_one_line(keywords, error, said):
 
 
 def test_nothing_to_search_is_refused():
-    with pytest.raises(MetricError, match="from 1 to 0 neighbours"):
+    with pytest.raises(MetricError, match=r"two images at least .* found one"):
         score([[1.0, 2.0]], [1])
     with pytest.raises(MetricError, match="found none in 3; check the labels"):
         score(np.eye(3), [1, 2, 3])
+
+
+def test_whole_numbers_on_both_sides_of_2_to_63_stay_whole():
+    vectors, labels = blobs()
+    large = [int(label) + (2**63 if label > 2 else 0) for label in labels]
+    expected = score(vectors, labels, k=1)
+    assert score(vectors, large, k=1, ids=[2**63 + n if n else 0 for n in range(60)]) == expected
+
+
+def test_text_of_two_types_is_all_text():
+    vectors, labels = blobs()
+    words = [(np.str_ if n % 2 else str)(label) for n, label in enumerate(labels)]
+    assert score(vectors, words, k=1) == score(vectors, labels, k=1)
 
 
 VECTORS, LABELS = blobs()
@@ -342,6 +355,23 @@ def test_names_that_mean_nothing_are_told_and_nothing_else_is(tmp_path, capsys):
         "a.npz: not looked at: paths, x\\x1b",
         "b.parquet: not looked at: c0, c1, c2, c3, c4, c5, c6, c7 and 2 others",
     ]
+
+
+def test_labels_on_both_sides_of_2_to_63_come_back_from_parquet(tmp_path):
+    large = LABELS.astype(np.uint64) + np.where(LABELS > 2, 2**63, 0).astype(np.uint64)
+    parquet(tmp_path / "a.parquet", {"vector": VECTORS.tolist(), "label": large})
+    assert np.array_equal(load_embeddings(tmp_path / "a.parquet")[0].labels, LABELS)
+
+
+def test_what_no_metric_can_answer_is_refused_by_the_name_of_its_file(tmp_path, capsys):
+    def said(vectors, labels, *words):
+        np.savez(tmp_path / "mine.npz", vectors=vectors, labels=labels)
+        assert main(["evaluate", "--embeddings", str(tmp_path / "mine.npz"), *words]) == 2
+        return capsys.readouterr().err
+
+    assert said(np.eye(3)[:1], [1]).startswith("error: mine.npz: expected two images")
+    assert said(np.eye(3), [1, 2, 3]).startswith("error: mine.npz: expected ")
+    assert "mine.npz" not in said(np.eye(3), [1, 1, 2], "--metrics", "recall@0")
 
 
 def test_bfloat16_is_read(tmp_path):

@@ -132,6 +132,10 @@ def _unique(ids: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
             f"expected {n} ids, integers or text, found {ids.dtype} of shape {ids.shape};"
             " store one a row, or none"
         )
-    if len(np.unique(ids)) != n:
-        raise EmbeddingsError(f"expected {n} different ids, found {len(np.unique(ids))}")
+    names, many = np.unique(ids, return_counts=True)
+    if len(names) != n:
+        raise EmbeddingsError(
+            f"expected {n} different ids, found {len(names)} (more than once:"
+            f" '{names[many > 1][0]}'); give each row its own, or none"
+        )
     return ids
