@@ -108,7 +108,8 @@ def rows_in_both(query: Embeddings, gallery: Embeddings) -> int:
     """
     marks, others = _marks(query.vectors), _marks(gallery.vectors)
     order = np.argsort(others, kind="stable")
-    first, last = (np.searchsorted(others[order], marks, side) for side in ("left", "right"))
+    others = others[order]
+    first, last = (np.searchsorted(others, marks, side) for side in ("left", "right"))
     return sum(
         any(
             np.array_equal(query.vectors[row], gallery.vectors[at])
