@@ -233,7 +233,13 @@ def _brought(name: str) -> Metric:
     """Return a user's metric; without a k of its own it sees as deep as the greatest R."""
     compute, needs, has_k = measure(name)
     depth = {True: _asked, False: _all_r}[has_k] if needs == "ranking" else _none
-    return Metric(f"{name}@k" if has_k else name, compute, needs, depth, "the user's own")
+
+    def at_its_depth(ranking: Ranking, k: int = 0) -> float:
+        needed = depth(k, int(ranking.n_relevant.max()))  # the search may be deeper, for others
+        return compute(ranking.cut(max(1, needed)), **({"k": k} if has_k else {}))
+
+    whole = at_its_depth if needs == "ranking" else compute
+    return Metric(f"{name}@k" if has_k else name, whole, needs, depth, "the user's own")
 
 
 def _over_seeds(clustering: Clustering, measure: Callable[[Agreement], float]) -> float:

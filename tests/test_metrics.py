@@ -328,3 +328,30 @@ def test_an_unknown_metric_lists_the_known():
 def test_a_depth_that_is_no_whole_number_is_refused(k):
     with pytest.raises(MetricError, match="expected a whole number from 1 after 'recall@'"):
         metric(f"recall@{k}")
+
+
+OWN = """
+def precision(ranking, k):
+    return ranking.hits.mean()
+
+def seen(ranking):
+    return ranking.ids.shape[1] + (ranking.firsts is not None)
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A file of a user's own metrics."""
+    path = tmp_path / "own.py"
+    path.write_text(OWN)
+    return path
+
+
+@pytest.mark.parametrize("others", [[], ["recall@1"], ["recall@20"], ["recall@500", "map@r"]])
+def test_other_metrics_change_nothing_of_a_users_own(own, others):
+    rng = np.random.default_rng(0)
+    photos = Embeddings(rng.normal(size=(240, 4)), np.repeat(np.arange(60), 4))
+    names = [f"{own}:precision@3", f"{own}:seen"]
+    found, _ = evaluate(photos, photos, [*others, *names])
+    assert found[names[0]] == rank(photos, photos, k=3).hits.mean()
+    assert found[names[1]] == 3  # R: another three of each class

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -62,6 +62,10 @@ class Ranking:
     def depth(self) -> int:
         """K, the neighbours kept."""
         return int(self.ids.shape[1])
+
+    def cut(self, depth: int) -> "Ranking":
+        """Return the same ranking with the `depth` nearest of each query, and no `firsts`."""
+        return replace(self, ids=self.ids[:, :depth], scores=self.scores[:, :depth], firsts=None)
 
     @cached_property
     def hits(self) -> npt.NDArray[np.bool_]:
