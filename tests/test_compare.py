@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from test_report import run_of
-from toys import SMALL, toy
+from toys import SMALL, toy, toy_seen
 
 from dml_bench import bench, recipes
 from dml_bench.cli import main
@@ -164,6 +164,18 @@ def test_a_probe_that_has_to_be_trained_is_not_asked_anew_unless_it_is_named():
     assert asked.difference.low is not None
 
 
+def test_a_probe_of_stored_runs_is_what_it_is_of_their_vectors(tmp_path):
+    for seed in (0, 1):
+        said = {**SMALL, **UNTRAINED, "method": "random", "dataset": "toy_seen", "seed": seed}
+        bench.run(recipes.resolve(said, toy_seen()), toy_seen(), tmp_path, say=lambda _: None)
+    runs = [side_of(f"toy_seen-random-conv4-s{seed}", tmp_path) for seed in (0, 1)]
+    files = [replace(run, result=None, ranking=None) for run in runs]
+    asked = ["recall@1", "linear"]
+    assert compare(*runs, asked).metrics == compare(*files, asked).metrics
+    found = compare(*runs, ["linear"]).metrics
+    assert [line.a for line in found] == [runs[0].result.metrics["linear"]]
+
+
 def test_runs_of_two_protocols_are_refused_whatever_their_images_are_called(results):
     run = side_of("toy-triplet", results)
     other = replace(run, name="other", result=replace(run.result, fingerprint="0" * 16))
@@ -290,6 +302,7 @@ def test_files_of_embeddings_are_compared_and_their_ids_escaped(tmp_path, capsys
         (["nobody", "toy-triplet"], "expected a finished run 'nobody', found none among 3: toy-"),
         (["toy-triplet", "no.npz"], "expected a file, found none"),
         (["toy-triplet", "toy-triplet", "--metrics", "recal@1"], "no metric 'recal@1'"),
+        (["toy-triplet", "toy-random-*-s1-*", "--metrics", "linear"], "expected a gallery apart"),
         (["toy-triplet", "toy-triplet", "--classes", "-1"], "--classes: expected 0 or more"),
     ],
 )

@@ -64,7 +64,7 @@ class Side:
     def answers(self, names: Sequence[str]) -> tuple[dict[str, PerQuery], Ranking]:
         """Return what each query answered, in the order of ids, and the search (in its own order).
 
-        The stored search is taken where it is deep enough.
+        The stored search is taken where it is deep enough, and all that is asked is of a search.
         """
         each, ranking = (
             self._stored(names) or scoring.answered(self.query, self.gallery, names)[:0:-1]
@@ -75,7 +75,9 @@ class Side:
     def _stored(self, names: Sequence[str]) -> tuple[dict[str, PerQuery], Ranking] | None:
         if self.ranking is None:
             return None
-        wanted = [metric(name) for name in names]
+        wanted = [m for m in map(metric, names) if m.per_query]
+        if any(m.needs != "ranking" for m in wanted):
+            return None
         try:
             found = {m.name: m.per_query(self.ranking) for m in wanted if m.per_query}
         except MetricError:  # too shallow
