@@ -5,9 +5,10 @@ from typing import Any, Literal
 
 from dml_bench.rows import COUNTS, HIGH, LONE, LOW, OVER_SEEDS, TEXTS
 from dml_bench.selection import BEST, OVER_LAST, OVER_SELECTED
-from dml_bench.spread import DISTANCES
+from dml_bench.spread import DISTANCES, is_fraction
 from dml_bench.typeset import Grid
 
+OWN = "own"
 NOTES = {
     OVER_SEEDS: "With several seeds the mean ± half its 95 % interval over them (Student's t).",
     LOW: "[low, high] is one run's 95 % interval over its test classes (bootstrap), whatever other"
@@ -19,6 +20,7 @@ NOTES = {
     " weighted kNN and the linear probe ask them all.",
     "alignment": "Alignment is a squared distance, as it is; lower is better.",
     "uniformity": "Uniformity is a logarithm, as it is; lower is better.",
+    OWN: "A metric of the user's own is shown as it is, not in per cent.",
 }
 """What is said below a table that has such columns."""
 SIGNED = ("difference", OVER_LAST, OVER_SELECTED)
@@ -32,7 +34,11 @@ def note(names: Iterable[str]) -> str:
     names = list(names)
     kinds = {name.rpartition(" (")[2][:-1] for name in names}
     kinds |= {LONE, *DISTANCES} & set(names)
-    return " ".join(["Metrics in per cent.", *(NOTES[kind] for kind in NOTES if kind in kinds)])
+    metrics = [name for name in names if name not in (*TEXTS, *COUNTS, LONE, "source")]
+    others = [name for name in metrics if not is_fraction(name)]
+    kinds |= {OWN for name in others if name.partition(" (")[0] not in DISTANCES}
+    cent = [] if others and others == metrics else ["Metrics in per cent."]
+    return " ".join([*cent, *(NOTES[kind] for kind in NOTES if kind in kinds)])
 
 
 def grid(columns: Sequence[str], records: Sequence[Record]) -> Grid:
@@ -56,8 +62,8 @@ def grid(columns: Sequence[str], records: Sequence[Record]) -> Grid:
 def _contested(name: str) -> bool:
     """Return whether the highest number of a column is the best."""
     looked = any(name.endswith(f" ({kind})") for kind in UNCONTESTED)
-    distance = name.partition(" (")[0] in DISTANCES  # there the lowest would be
-    return name not in (*COUNTS, LONE) and "chance" not in name and not looked and not distance
+    likely = is_fraction(name) and "chance" not in name  # of a distance the lowest would be
+    return name not in (*COUNTS, LONE) and not looked and likely
 
 
 def _marks(
@@ -81,8 +87,8 @@ def _cell(name: str, record: Record) -> str:
         return ""
     if name in (*TEXTS, *COUNTS, LONE, "source"):
         return str(value)
-    if name.partition(" (")[0] in DISTANCES:
-        return _distance(value, record.get(f"{name} ({OVER_SEEDS})"))
+    if not is_fraction(name):
+        return _number(value, record.get(f"{name} ({OVER_SEEDS})"))
     if any(name.endswith(f" ({kind})") for kind in SIGNED):
         return f"{round(100 * value, 1) + 0.0:+.1f}"
     half, low, high = (record.get(f"{name} ({kind})") for kind in (OVER_SEEDS, LOW, HIGH))
@@ -93,6 +99,6 @@ def _cell(name: str, record: Record) -> str:
     return f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def _distance(value: float, half: float | None) -> str:
+def _number(value: float, half: float | None) -> str:
     """Return what is no fraction as it is."""
     return f"{value:.3f}" if half is None else f"{value:.3f} ± {half:.3f}"

@@ -1,7 +1,7 @@
 """Metrics: functions of a Ranking or a Clustering, and the table that names them.
 
-All are fractions but those of `spread`. Means are rounded once (`math.fsum`): the order of the
-queries changes no bit.
+Which are fractions, `spread.is_fraction` says. Means are rounded once (`math.fsum`): the order of
+the queries changes no bit.
 """
 
 import math

@@ -44,6 +44,16 @@ def signed(value: float) -> str:
     return f"{round(100 * value, 1) + 0.0:+.1f}"
 
 
+def number(value: float) -> str:
+    """Return what is no fraction as it is."""
+    return f"{value:.3f}"
+
+
+def signed_number(value: float) -> str:
+    """Return a difference of what is no fraction, with its sign; nothing is a negative zero."""
+    return f"{round(value, 3) + 0.0:+.3f}"
+
+
 def show_parts(some: Sequence[Part], values: Mapping[str, Any], forms: Sequence[str]) -> None:
     """Print tables in each of the formats.
 

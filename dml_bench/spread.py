@@ -5,18 +5,38 @@ uniformity falls as the points fill the sphere.
 """
 
 import math
+import re
 from collections.abc import Mapping
 
 import numpy as np
 
 from dml_bench.errors import MetricError
+from dml_bench.plugins import is_plugin
 from dml_bench.types import Embeddings
 
 DISTANCES = ("alignment", "uniformity")
 """Names of metrics that are shown as they are, not in per cent."""
+BEHIND = re.compile(r"(@\d+)?( \([^()]*\))*$")
+"""What may stand behind a metric's name: its k, and what a column of a table is of it."""
 T = 2.0
 STEP = 256  # rows of a block
 DECIMALS = 10  # what is beyond them hangs on the order of the rows and on the threads
+
+
+def is_fraction(name: str) -> bool:
+    """Whether a metric is shown in per cent: all are but `DISTANCES`, and what a user brings.
+
+    What a function of the user's returns may be anything, and is shown as it is.
+
+    Args:
+        name: of a metric, or of a column of it.
+
+    Example:
+        >>> [is_fraction(name) for name in ("recall@1 (95 %)", "alignment (95 %)", "my.py:mrr@10")]
+        [True, False, False]
+    """
+    bare = BEHIND.sub("", name)
+    return bare not in DISTANCES and not is_plugin(bare)
 
 
 def alignment(images: Embeddings) -> float:

@@ -87,6 +87,14 @@ def test_a_curve_is_the_mean_of_its_seeds(found):
     assert np.allclose(line.get_ydata(), [35, 45]) or np.allclose(line.get_ydata(), [45, 55])
 
 
+def test_a_curve_of_what_is_no_fraction_is_drawn_as_it_is():
+    curve = [{"epoch": n, "alignment": 1.25 / n} for n in (1, 2)]
+    drawing = plots.by_epoch(charts.entries([replace(RUNS[0], curve=curve)]), "alignment")
+    (axes,) = drawing.figure.axes
+    assert list(axes.lines[0].get_ydata()) == [1.25, 0.625]
+    assert "per cent" not in axes.get_ylabel()
+
+
 def test_lines_differ_without_colour(found):
     drawing = plots.by_epoch(found, "recall@1")
     looks = {(line.get_marker(), line.get_linestyle()) for line in drawing.figure.axes[0].lines}

@@ -6,6 +6,7 @@ import torch
 from toys import SMALL, toy, toy_seen
 
 from dml_bench import bench, recipes, score, spread
+from dml_bench.cli import main
 from dml_bench.errors import MetricError
 from dml_bench.results import read_result
 from dml_bench.types import Embeddings
@@ -77,6 +78,34 @@ def test_they_are_metrics_by_name():
     names = ["alignment", "uniformity"]
     found = score(images.vectors, images.labels, metrics=names)["metrics"]
     assert found == spread.spread(images)
+
+
+def test_print_shows_them_as_they_are_and_never_in_per_cent(tmp_path, capsys):
+    own = tmp_path / "own.py"
+    own.write_text("def far(ranking):\n    return 3.25\n")
+    files = [tmp_path / "a.npz", tmp_path / "b.npz"]
+    for seed, file in enumerate(files):
+        images = drawn(60, seed=seed)
+        np.savez(file, vectors=images.vectors, labels=drawn(60).labels)
+    names = ["alignment", "uniformity", f"{own}:far"]
+    found = [score(**np.load(file), metrics=names[:2])["metrics"] for file in files]
+    assert main(["compare", *map(str, files), "--metrics", *names, "--results", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    for name in names[:2]:
+        a, b = (values[name] for values in found)
+        line = next(line for line in text.splitlines() if line.startswith(name))
+        assert line.split()[1:] == [f"{a:.3f}", f"{b:.3f}", f"{a - b:+.3f}"]
+    assert next(line for line in text.splitlines() if "own.py:far" in line).split()[1:] == [
+        *("3.250", "3.250", "+0.000")
+    ]
+    assert "Alignment is a squared distance, as it is" in text
+    assert "Metrics in per cent" not in text
+    words = ["evaluate", "--embeddings", str(files[0]), "--format", "table", "--metrics", *names]
+    assert main([*words, "recall@1", "--results", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert "3.250" in text
+    assert "Metrics in per cent." in text
+    assert "A metric of the user's own is shown as it is" in text
 
 
 @pytest.mark.parametrize("dataset", [toy, toy_seen])

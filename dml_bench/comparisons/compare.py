@@ -6,17 +6,19 @@ from dataclasses import asdict
 from pathlib import PurePath
 from typing import Any
 
+from dml_bench.cells import note
 from dml_bench.comparisons.comparison import ClassLine, Comparison, MetricLine
 from dml_bench.comparisons.comparison import compare as paired_comparison
 from dml_bench.comparisons.sides import Side, side_of
 from dml_bench.errors import RecipeError
 from dml_bench.metrics import metric
-from dml_bench.parts import Part, cent, show_parts, signed
+from dml_bench.parts import Part, cent, number, show_parts, signed, signed_number
+from dml_bench.spread import is_fraction
 from dml_bench.statistics import DRAWS
 from dml_bench.terminal import formats, say
 
 NOTE = (
-    "Metrics in per cent. [low, high] is the 95 % interval of A - B over the test classes, paired"
+    "[low, high] is the 95 % interval of A - B over the test classes, paired"
     f" (bootstrap, {DRAWS:,} resamples); p is two-sided, and of one run each: other seeds may"
     " differ by more. A metric without an interval is no mean over queries, or was not asked anew."
 )
@@ -92,14 +94,16 @@ def _metrics(found: Comparison) -> Part:
         for m in lines
     ]
     title = f"A = {found.names[0]}, B = {found.names[1]}"
-    return Part(title, header, values, [_metric_cells(m) for m in lines], NOTE, range(1, 7))
+    about = f"{note(m.metric for m in lines)} {NOTE}"
+    return Part(title, header, values, [_metric_cells(m) for m in lines], about, range(1, 7))
 
 
 def _metric_cells(line: MetricLine) -> list[str]:
     apart = line.difference
     ends = ["" if end is None else f"{100 * end + 0.0:+.1f}" for end in (apart.low, apart.high)]
     chance = "" if apart.p is None else "< 0.001" if apart.p < 0.001 else f"{apart.p:.3f}"
-    return [line.metric, cent(line.a), cent(line.b), signed(apart.value), *ends, chance]
+    of, off = (cent, signed) if is_fraction(line.metric) else (number, signed_number)
+    return [line.metric, of(line.a), of(line.b), off(apart.value), *ends, chance]
 
 
 def _classes(found: Comparison, count: int) -> Part:

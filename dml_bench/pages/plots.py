@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from dml_bench.pages.charts import Ablation, Entry, curves
 from dml_bench.pages.figures import INK, Drawing, styled, wrapped
 from dml_bench.selection import VALIDATION
+from dml_bench.spread import is_fraction
 
 OKABE_ITO = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#8a8f98")
 DASHES = ("-", "--", ":", "-.")
@@ -23,6 +24,8 @@ SUPERVISION = {  # colour and marker: told apart without colour too
 
 def by_epoch(found: Sequence[Entry], metric: str, part: int = 1) -> Drawing:
     """Draw a metric by epoch, a line an entry: the mean of its seeds."""
+    name = metric.removeprefix(VALIDATION)
+    unit, said = (100, " (per cent)") if is_fraction(name) else (1, "")
     with styled():
         tall = 3.4 + 0.18 * len(found)
         figure = Figure(figsize=(7.2, tall), layout="constrained")
@@ -30,12 +33,11 @@ def by_epoch(found: Sequence[Entry], metric: str, part: int = 1) -> Drawing:
         ends = []
         for number, entry in enumerate(found):
             line = _mean(curves(entry, metric))
-            epochs, values = [p[0] for p in line], [100 * p[1] for p in line]
+            epochs, values = [p[0] for p in line], [unit * p[1] for p in line]
             axes.plot(epochs, values, label=entry.label, gid=f"tip-{number}", **_look(number))
             ends.append(f"{entry.label} ends at {values[-1]:.1f}")
-        name = metric.removeprefix(VALIDATION)
         asked = "test" if name == metric else "held-out training"
-        name_axes(axes, "epoch", f"{name} of the {asked} images (per cent)")
+        name_axes(axes, "epoch", f"{name} of the {asked} images{said}")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(loc="outside lower left", ncols=2)
         title = f"{name} of the {asked} images by epoch"
