@@ -13,9 +13,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from dml_bench import readme
+from dml_bench import readme, score
 from dml_bench.arguments import parser
 from dml_bench.results import read_records
 
@@ -217,6 +218,15 @@ def test_the_readme_table_is_sorted_and_holds_the_best_of_each_kind():
     kinds = [row[1].strip() for row in rows]
     assert values == sorted(values, reverse=True)
     assert {kind: kinds.count(kind) for kind in kinds} == readme.SHOWN
+
+
+def test_the_metric_of_the_page_leaves_out_who_has_no_right_answer(tmp_path):
+    (shown,) = [b for b in blocks(ROOT / "docs" / "metric.md") if b.title == "my_metric.py"]
+    (tmp_path / shown.title).write_text(shown.text)
+    labels = np.concatenate([np.repeat(np.arange(10), 4), np.arange(100, 140)])  # half are alone
+    vectors = np.random.default_rng(0).normal(size=(80, 3))
+    found = score(vectors, labels, metrics=["recall@1", f"{tmp_path / shown.title}:mrr@1"])
+    assert len(set(found["metrics"].values())) == 1
 
 
 def test_every_file_that_a_page_names_is_there():
