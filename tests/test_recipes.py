@@ -106,6 +106,14 @@ REFUSED = {
         {"options": {"temperature": -1.0}},
         "temperature: expected a number above 0",
     ),
+    "no finite option": (
+        {"options": {"temperature": float("nan")}},
+        "temperature: expected a finite number, found nan",
+    ),
+    "option beyond any float": (
+        {"options": {"temperature": 10**400}},
+        "temperature: expected a value like 0.1",
+    ),
     "word of an option": ({"options": {"form": "both"}}, "there is code, paper"),
     "schedule": ({"schedule": "linear"}, "no schedule 'linear'"),
     "head": ({"head": "mlp"}, "there is linear, none"),

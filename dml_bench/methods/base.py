@@ -119,7 +119,7 @@ def options(method: type[BaseMethod], given: Mapping[str, Any]) -> dict[str, Any
 
     Raises:
         UnknownNameError: an option that the method does not have.
-        RecipeError: a value of another kind than the default.
+        RecipeError: a value of another kind than the default, or no finite number.
     """
     signature = inspect.signature(method.__init__).parameters.values()
     known = {p.name: p.default for p in signature if p.name not in ("self", *GIVEN)}
@@ -131,12 +131,14 @@ def options(method: type[BaseMethod], given: Mapping[str, Any]) -> dict[str, Any
 
 def _like(name: str, value: Any, default: Any) -> Any:
     """Return a value in the kind of its default: where that is 0.1, 1 is 1.0."""
-    if type(default) is float and type(value) is int:
+    if type(default) is float and type(value) is int and abs(value) < 1e300:
         return float(value)
     if type(value) is not type(default):
         raise RecipeError(
             f"option {name}: expected a value like {default!r}, found {value!r}; write one like it"
         )
+    if type(value) is float and not math.isfinite(value):
+        raise RecipeError(f"option {name}: expected a finite number, found {value}; write one")
     return value
 
 
