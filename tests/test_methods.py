@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from dml_bench import losses
-from dml_bench.errors import UnknownNameError
+from dml_bench.errors import DataError, UnknownNameError
 from dml_bench.methods import METHODS
 from dml_bench.methods.base import Network, make, options
 from dml_bench.methods.invaspread import Method as InvaSpread
@@ -36,6 +36,17 @@ def test_every_method_is_made_from_its_defaults(name):
     method = METHODS[name].Method
     made = make(method, {"n_items": 4, "dim": 3, "n_classes": 2, "width": 5}, options(method, {}))
     assert made.supervision in ("none", "unsupervised", "supervised")
+
+
+def test_a_users_method_whose_supervision_is_none_of_the_words_is_refused(tmp_path):
+    own = tmp_path / "own.py"
+    text = "from dml_bench.methods.base import BaseMethod\n\nclass Method(BaseMethod):\n"
+    for word in ("semi", "Supervised"):
+        own.write_text(f"{text}    supervision = '{word}'\n")
+        with pytest.raises(DataError, match="expected supervision to be one of none, unsup"):
+            METHODS[str(own)]
+    own.write_text(f"{text}    supervision = 'supervised'\n")
+    assert METHODS[str(own)].Method.supervision == "supervised"
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,16 @@ class Methods(Catalogue):
 
 def _own(name: str) -> SimpleNamespace:
     from dml_bench.methods.base import GIVEN, BaseMethod  # torch, when it is used
+    from dml_bench.rows import SUPERVISION
 
     found = part(name, usual="Method")
     if not (isinstance(found, type) and issubclass(found, BaseMethod)):
         raise DataError(f"{name}: expected a class Method(BaseMethod), found {found!r}; write one")
+    if found.supervision not in SUPERVISION:
+        raise DataError(
+            f"{name}: expected supervision to be one of {', '.join(SUPERVISION)}, found"
+            f" {found.supervision!r}; write that"
+        )
     for option in list(inspect.signature(found.__init__).parameters.values())[1:]:
         if option.default is option.empty and option.name not in GIVEN:
             raise DataError(
