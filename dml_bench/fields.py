@@ -111,8 +111,8 @@ def parse(settings: Sequence[str]) -> dict[str, Any]:
     A value is read as TOML where it can be, else as text.
 
     Raises:
-        RecipeError: a word without "=", a field that no user sets, or a value of another kind or
-            out of range.
+        RecipeError: a word without "=", a name that is said twice, a field that no user sets, or a
+            value of another kind or out of range.
 
     Example:
         >>> parse(["epochs=2", "form=paper", "lr=1e-3"])
@@ -120,12 +120,19 @@ def parse(settings: Sequence[str]) -> dict[str, Any]:
     """
     known = {f.name for f in fields(Recipe)}
     said: dict[str, Any] = {}
+    before: dict[str, str] = {}
     for word in settings:
         name, equals, text = word.partition("=")
         if not equals or not name.isprintable() or not name:
             raise RecipeError(f"--set: expected name=value, found {word!r}; write epochs=2, say")
         if name in FOLLOWS:
             raise follows(name)
+        if name in before:
+            raise RecipeError(
+                f"{name}: expected it said once, found --set {name}={before[name]} and --set"
+                f" {name}={text}; leave one out"
+            )
+        before[name] = text
         if name not in known:
             said.setdefault("options", {})[name] = _value(text)
             continue

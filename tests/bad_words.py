@@ -1,6 +1,7 @@
 """Words that no command should take: names, options, settings, suites."""
 
 from refusals import NETWORK, TRAIN, Case
+from toys import instead
 
 WHERE = ("evaluate", "--dataset", "mine")
 FILE = ("evaluate", "--embeddings", "PLACE/sound.npz")
@@ -225,11 +226,11 @@ CASES = {
     **{f"words: {name}": Case(words, said) for name, (words, said) in NAMES.items()},
     **{
         f"setting: {word!r}": Case(
-            [*TRAIN, "--set", word], said or f"{word.partition('=')[0]}|{word.rpartition('=')[2]}"
+            instead(TRAIN, word), said or f"{word.partition('=')[0]}|{word.rpartition('=')[2]}"
         )
         for word, said in SETTINGS.items()
     },
-    "setting: no epoch": Case([*TRAIN, "--set", "epochs=0"], "expected 1 epoch or more, found 0"),
+    "setting: no epoch": Case(instead(TRAIN, "epochs=0"), "expected 1 epoch or more, found 0"),
     "setting: an option of nobody": Case(
         [*TRAIN, "--set", "options={colour = 1}"], "no option of invaspread 'colour'"
     ),
@@ -242,7 +243,7 @@ CASES = {
         ["train", "--dataset", "mine", "--method", "init", *NETWORK[:8]], "expected pretrained"
     ),
     "setting: weights of text": Case(
-        [*TRAIN, "--set", "weights=PLACE/data/mine/labels.csv"], "labels.csv"
+        instead(TRAIN, "weights=PLACE/data/mine/labels.csv"), "labels.csv"
     ),
     **{
         f"suite: {name}": Case(["run", "PLACE/s.toml"], said, suite(text))

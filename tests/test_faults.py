@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from children import fixtures, numbers, train_words, tree
 from test_whole_path import SMALL, SUITE, roots, write_dataset
+from toys import instead
 
 from dml_bench.results import read_result
 
@@ -402,7 +403,7 @@ def test_a_loss_that_diverges_stops_says_where_and_keeps_the_last_good_checkpoin
 ):
     from dml_bench import checkpoint
 
-    words = train_words(place, tmp_path, "--set", "lr=30", method="triplet_semihard")
+    words = instead(train_words(place, tmp_path, method="triplet_semihard"), "lr=30")
     breaks = (
         "from dml_bench.methods.triplet_semihard import Method as M; loss = M.loss; seen = []\n"
         "def bad(self, vectors, batch):\n"

@@ -379,6 +379,12 @@ def test_a_setting_without_a_name_and_a_value_is_refused(word):
         recipes.parse([word])
 
 
+@pytest.mark.parametrize("name", ["batch", "temperature"])
+def test_a_setting_said_twice_is_refused(name):
+    with pytest.raises(RecipeError, match=f"{name}: expected it said once, found --set {name}=8 a"):
+        recipes.parse([f"{name}=8", "seed=1", f"{name}=16"])
+
+
 def test_settings_are_laid_over_a_suites_options_one_by_one():
     said = {"lr": 1.0, "options": {"form": "code", "temperature": 0.1}}
     over = {"lr": 2.0, "options": {"form": "paper"}}

@@ -43,6 +43,14 @@ def toy_seen():
     return Dataset("toy_seen", "Toy", train, test, train, "seen")
 
 
+def instead(words, *settings):
+    """The words of a command with settings, each in place of an earlier one of its name."""
+    names = tuple(setting.partition("=")[0] + "=" for setting in settings)
+    gone = {at for at, word in enumerate(words) if str(word).startswith(names)}
+    kept = [word for at, word in enumerate(words) if not {at, at + 1} & gone]
+    return [*kept, *(word for setting in settings for word in ("--set", setting))]
+
+
 SMALL = {
     "backbone": "conv4",
     "weights": "none",
