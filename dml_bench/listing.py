@@ -7,7 +7,7 @@ import argparse
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -151,8 +151,9 @@ def _suites(root: Path, results: Path) -> list[Line]:
 def _suite(suite: Suite, root: Path, made: list[Recipe], known: dict[str, Dataset | None]) -> Line:
     """Count the runs of a suite that are finished here, as it would make them here."""
     like = {(Path(recipe.dataset).name, recipe.method) for recipe in made}
-    asked = [said for said in suite.runs if (said["dataset"], said["method"]) in like]
-    keys = {_key(said, root, known) for said in asked} & {recipe.key for recipe in made}
+    keys = {_key(said, root, known) for said in _asked(suite, like)} & {
+        recipe.key for recipe in made
+    }
     missing = {said["dataset"] for said in suite.runs if _is_absent(said["dataset"], root, known)}
     return {
         "name": suite.name,
@@ -161,6 +162,19 @@ def _suite(suite: Suite, root: Path, made: list[Recipe], known: dict[str, Datase
         "finished": len(keys),
         "missing": " ".join(sorted(missing)),
     }
+
+
+def _asked(suite: Suite, like: Container[tuple[str, str]]) -> list[Mapping[str, Any]]:
+    """Return the runs, as `run` lays them out, of datasets and methods that there are runs of."""
+
+    def is_like(said: Mapping[str, Any]) -> bool:
+        return (said["dataset"], said["method"]) in like
+
+    if not any(map(is_like, suite.runs)):
+        return []
+    from dml_bench.runner import entries  # torch, when it is used
+
+    return list(filter(is_like, (entry.wanted for entry in entries(suite, {}))))
 
 
 def _is_absent(name: str, root: Path, known: dict[str, Dataset | None]) -> bool:

@@ -69,6 +69,11 @@ def resolve(said: Mapping[str, Any], dataset: Dataset, *, device: str = "cpu") -
     _fill(values, dataset, device)
     recipe = Recipe.from_dict({name: as_kind(name, value) for name, value in values.items()})
     _check(recipe, method)
+    if recipe.head == "none" and said.get("dim", recipe.dim) != recipe.dim:
+        raise RecipeError(
+            f"dim: expected the {recipe.dim} dimensions that {recipe.backbone} has without a head,"
+            f" found {said['dim']}; leave dim out, or set head=linear"
+        )
     refuse_monitor(recipe.monitor, dataset)
     refuse_order(recipe.order, dataset)
     as_trained(dataset, recipe)  # what cannot be held out shows here

@@ -206,8 +206,9 @@ def laid_over(
 ) -> dict[str, Any]:
     """Return a run's settings with others laid over them.
 
-    What is fixed for an untrained method (it has no epochs) is meant for the others, and left out
-    of what is said for many; where its own entry says it, it stays, for the recipe to refuse.
+    What is fixed for an untrained method (it has no epochs), or where there is no head (`dim`), is
+    meant for the others, and left out of what is said for many; where its own entry says it, it
+    stays, for the recipe to refuse.
 
     Args:
         said: of this run.
@@ -219,8 +220,17 @@ def laid_over(
         {'method': 'random', 'dim': 64}
     """
     name = over.get("method", said["method"])
-    if name not in METHODS or METHODS[name].Method.supervision != "none":
+    if name not in METHODS:
         return recipes.merge(said, over)
-    fixed = METHODS[name].Method.defaults
+    method = METHODS[name].Method
+    laid = _but(method.defaults if method.supervision == "none" else (), said, over, own)
+    headless = {**method.defaults, **laid}.get("head") == "none"
+    return _but(("dim",), laid, {}, own) if headless else laid
+
+
+def _but(
+    fixed: Collection[str], said: Mapping[str, Any], over: Mapping[str, Any], own: Collection[str]
+) -> dict[str, Any]:
+    """Return settings with others laid over them, without what is fixed and was said for many."""
     mine = {k: v for k, v in said.items() if k not in fixed or k in own}
     return recipes.merge(mine, {k: v for k, v in over.items() if k not in fixed})

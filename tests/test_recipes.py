@@ -88,7 +88,17 @@ def test_the_seen_protocol_is_the_papers():
 
 
 def test_features_without_a_head_are_as_wide_as_the_backbone():
-    assert resolved(method="pixels", **PLAIN).dim == 16 * 16 * 3
+    assert resolved(method="pixels", **PLAIN, dim=16 * 16 * 3).dim == 16 * 16 * 3
+    unsaid = {name: value for name, value in SAID.items() if name != "dim"}
+    assert recipes.resolve({**unsaid, "method": "pixels", **PLAIN}, toy()).dim == 16 * 16 * 3
+
+
+def test_a_width_that_cannot_be_had_without_a_head_is_refused():
+    said = r"dim: expected the 768 dimensions that pixels has without a head, found 7; leave dim"
+    with pytest.raises(RecipeError, match=said):
+        resolved(method="pixels", **PLAIN, dim=7)
+    with pytest.raises(RecipeError, match=r"dim: expected the \d+ dim.* conv4 has .* found 16"):
+        resolved(head="none")
 
 
 PLAIN = {"backbone": "pixels", "augmentation": "none", "epochs": 0, "head": "none"}

@@ -125,3 +125,10 @@ def test_a_setting_laid_over_beats_a_runs_own_and_an_untrained_methods_never():
     assert found["options"] == {"form": "paper", "temperature": 0.2}
     untrained = runner.laid_over({**SMALL, "method": "random"}, over)
     assert not {"epochs", "weights", "augmentation"} & set(untrained)
+
+
+def test_a_width_that_is_said_for_many_is_left_out_where_there_is_no_head():
+    for said in ({"method": "pixels", "head": "linear"}, {"method": "moco", "head": "none"}):
+        assert "dim" not in runner.laid_over({**said, "dim": 64}, {"dim": 32})
+        assert runner.laid_over({**said, "dim": 64}, {}, {"head", "dim"})["dim"] == 64
+    assert runner.laid_over({"method": "moco", "dim": 64}, {"dim": 32})["dim"] == 32
