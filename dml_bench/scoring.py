@@ -27,7 +27,7 @@ CLUSTERING = ("nmi", "nmi_geometric", "nmi_chance", "ami")
 def score(
     vectors: npt.ArrayLike,
     labels: npt.ArrayLike,
-    k: int | Sequence[int] = (1, 2, 4, 8),
+    k: int | Sequence[int] | None = None,
     *,
     ids: npt.ArrayLike | None = None,
     gallery_vectors: npt.ArrayLike | None = None,
@@ -45,13 +45,14 @@ def score(
         vectors: (N, D) finite numbers, of any length but zero: lists, an array, or a tensor, with a
             gradient or of half precision too.
         labels: (N,) integers or text, no mixture of both.
-        k: the depths of Recall@K, or one depth.
+        k: the depths of Recall@K, or one depth; 1, 2, 4 and 8 where neither k nor metrics are said.
         ids: (N,) names or numbers that settle ties, and of which none may be in the gallery's; the
             row number settles ties where there are none.
         gallery_vectors: (G, D), if the queries are searched for in a set apart.
         gallery_labels: (G,).
         gallery_ids: (G,).
-        metrics: names, or one name, instead of the protocol's own list.
+        metrics: names, or one name, instead of the protocol's own list; Recall@K for each k that is
+            said stands before them.
         protocol: "unseen" or "seen" (which needs a gallery apart); decides the list of metrics:
             recalls, precisions and clusters, whether or not there is a gallery apart; classifiers,
             recalls and clusters with "seen".
@@ -84,9 +85,17 @@ def score(
         "gallery_labels": gallery_labels,
         "gallery_ids": gallery_ids,
     }
-    names = _names(metrics) or default_metrics(protocol, _depths(k))
+    names = _asked(_names(metrics), k, protocol)
     query, gallery = paired({n: as_array(n, a) for n, a in arrays.items() if a is not None})
     return report(query, gallery, names, protocol, device=device, memory=memory, index=index)
+
+
+def _asked(named: Sequence[str], k: Any, protocol: str) -> list[str]:
+    """Return the names of metrics that are asked for, each once, as the command line reads them."""
+    if not named:
+        return default_metrics(protocol, (1, 2, 4, 8) if k is None else _depths(k))
+    recalls = [] if k is None else [f"recall@{depth}" for depth in _depths(k)]
+    return list(dict.fromkeys([*recalls, *named]))
 
 
 def _depths(k: Any) -> list[Any]:

@@ -147,6 +147,13 @@ def test_one_depth_and_one_metric_need_no_list():
     assert list(score(vectors, labels, metrics="nmi")["metrics"]) == ["nmi"]
 
 
+def test_depths_beside_metrics_are_recalls_before_them_as_on_the_command_line():
+    vectors, labels = blobs()
+    found = score(vectors, labels, k=(1, 2), metrics=["nmi", "recall@1"])
+    assert list(found["metrics"]) == ["recall@1", "recall@2", "nmi"]
+    assert list(score(vectors, labels, k=3, metrics="nmi")["metrics"]) == ["recall@3", "nmi"]
+
+
 def test_objects_are_labels_if_they_are_all_text_or_all_whole_numbers():
     vectors, labels = blobs()
     expected = score(vectors, labels)["metrics"]
