@@ -211,7 +211,7 @@ def metric(name: str) -> Metric:
         >>> metric("recall@8").k
         8
     """
-    head, at, depth = name.partition("@")
+    head, at, depth = _parted(name)
     ours = METRICS.get(name) or METRICS.get(f"{head}@k" if at else name)
     entry = _brought(head) if is_plugin(head) else ours
     if entry is None:
@@ -227,6 +227,19 @@ def metric(name: str) -> Metric:
     each = partial(entry.per_query, k=int(depth)) if entry.per_query else None
     whole = partial(entry.compute, k=int(depth))
     return replace(entry, name=name, k=int(depth), compute=whole, per_query=each)
+
+
+def _parted(name: str) -> tuple[str, str, str]:
+    """Part a name from its k; a user's file may have an "@" in its path.
+
+    Example:
+        >>> _parted("recall@8"), _parted("a@b/my.py:mrr@10"), _parted("a@b/my.py:mrr")
+        (('recall', '@', '8'), ('a@b/my.py:mrr', '@', '10'), ('a@b/my.py:mrr', '', ''))
+    """
+    own, at, depth = name.rpartition("@")
+    if is_plugin(own):
+        return own, at, depth
+    return (name, "", "") if is_plugin(name) else name.partition("@")
 
 
 def _brought(name: str) -> Metric:

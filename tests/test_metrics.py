@@ -355,3 +355,13 @@ def test_other_metrics_change_nothing_of_a_users_own(own, others):
     found, _ = evaluate(photos, photos, [*others, *names])
     assert found[names[0]] == rank(photos, photos, k=3).hits.mean()
     assert found[names[1]] == 3  # R: another three of each class
+
+
+@pytest.mark.parametrize("name", ["seen", "precision@2"])
+def test_a_folder_of_a_users_file_may_have_an_at_in_its_name(tmp_path, name):
+    folder = tmp_path / "ada@home"
+    folder.mkdir()
+    (folder / "own.py").write_text(OWN)
+    asked = f"{folder}/own.py:{name}"
+    assert metric(asked).name == asked
+    assert metric(asked).k == (2 if "@" in name else 0)
