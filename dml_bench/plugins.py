@@ -20,6 +20,9 @@ from dml_bench.text import in_short
 HUB = "hub:"
 """What stands before a checkout that is asked by torch.hub: "hub:FOLDER:entrypoint"."""
 
+GIVEN = {"ranking": ("ranking",), "clustering": ("clustering",), "splits": ("gallery", "query")}
+"""What a metric may be a function of, and what such a function's arguments are called, in order."""
+
 
 def is_plugin(name: str) -> bool:
     """Whether a name is of a file or a checkout of the user's, not of this package.
@@ -89,8 +92,8 @@ def network(name: str, weights: str, crop: int) -> Any:
 def measure(name: str) -> tuple[Callable[..., float], str, bool]:
     """Return a user's metric: a function, what it is a function of, and whether it has a k.
 
-    Its arguments' names say what it is given: `ranking`; or `clustering`; or `gallery` and `query`.
-    An argument `k` beside them is the number after the "@".
+    Its arguments' names, in any order, say what it is given: `ranking`; or `clustering`; or
+    `gallery` and `query`. An argument `k` beside them is the number after the "@".
 
     Raises:
         DataError: the file cannot be read, or the arguments have other names.
@@ -98,9 +101,9 @@ def measure(name: str) -> tuple[Callable[..., float], str, bool]:
     function = part(name, usual="metric")
     with guarded(name):
         takes = list(inspect.signature(function).parameters)
-    known = {("ranking",): "ranking", ("clustering",): "clustering", ("gallery", "query"): "splits"}
-    needs = known.get(tuple(argument for argument in takes if argument != "k"))
-    if needs is None:
+    asked = {argument for argument in takes if argument != "k"}
+    needs = next((what for what, names in GIVEN.items() if set(names) == asked), "")
+    if not needs:
         raise DataError(
             f"{short(name)}: expected the arguments (ranking), (clustering) or (gallery, query),"
             f" and k if it has one, found ({', '.join(takes)}); rename them"
@@ -108,7 +111,7 @@ def measure(name: str) -> tuple[Callable[..., float], str, bool]:
 
     def compute(*given: Any, **depth: int) -> float:
         with guarded(name):
-            value = float(function(*given, **depth))
+            value = float(function(**dict(zip(GIVEN[needs], given, strict=True)), **depth))
         if not math.isfinite(value):
             raise DataError(f"{short(name)}: expected a finite number, found {value}; correct it")
         return value

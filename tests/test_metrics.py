@@ -13,7 +13,7 @@ from sklearn import metrics as sklearn_metrics
 
 from dml_bench.agreement import Agreement
 from dml_bench.clusters import kmeans
-from dml_bench.errors import MetricError, UnknownNameError
+from dml_bench.errors import DataError, MetricError, UnknownNameError
 from dml_bench.metrics import (
     METRICS,
     ami,
@@ -365,3 +365,22 @@ def test_a_folder_of_a_users_file_may_have_an_at_in_its_name(tmp_path, name):
     asked = f"{folder}/own.py:{name}"
     assert metric(asked).name == asked
     assert metric(asked).k == (2 if "@" in name else 0)
+
+
+def test_a_users_metric_is_given_what_its_arguments_are_called_in_any_order(tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text(
+        "def turned(k, ranking):\n    return ranking.hits[:, :k].any(axis=1).mean()\n"
+        "def ratio(query, gallery):\n    return len(gallery) / len(query)\n"
+        "def single(clustering):\n    return len(clustering.labels)\n"
+        "def other(vectors):\n    return 0\n"
+    )
+    draw = np.random.default_rng(0)
+    query, gallery = (
+        Embeddings(draw.normal(size=(n, 4)), np.repeat(np.arange(5), n // 5)) for n in (10, 30)
+    )
+    names = [f"{path}:{name}" for name in ("turned@3", "ratio", "single")]
+    found, _ = evaluate(query, gallery, ["recall@3", *names])
+    assert list(found.values()) == [found["recall@3"], found["recall@3"], 3.0, 10.0]
+    with pytest.raises(DataError, match=r"expected the arguments .* found \(vectors\); ren"):
+        metric(f"{path}:other")
