@@ -191,15 +191,15 @@ class guarded:  # noqa: N801 - used as a statement
         """Begin to watch."""
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        """Turn any exception but an interruption into a `DataError`."""
-        if isinstance(error, Exception) and not isinstance(error, DataError):
+        """Turn any exception, and any wish to end the program, into a `DataError`."""
+        if isinstance(error, Exception | SystemExit) and not isinstance(error, DataError):
             raise DataError(
                 f"{short(self.name)}: expected code that runs, found {in_short(error)}{_at(error)};"
                 " correct it"
             ) from error
 
 
-def _at(error: Exception) -> str:
+def _at(error: BaseException) -> str:
     lines = [error.lineno] if isinstance(error, SyntaxError) else []
     return f", line {lines[0]}" if lines and lines[0] else ""
 

@@ -384,3 +384,14 @@ def test_a_users_metric_is_given_what_its_arguments_are_called_in_any_order(tmp_
     assert list(found.values()) == [found["recall@3"], found["recall@3"], 3.0, 10.0]
     with pytest.raises(DataError, match=r"expected the arguments .* found \(vectors\); ren"):
         metric(f"{path}:other")
+
+
+def test_a_users_file_that_would_end_the_program_is_told_of_in_one_line(tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text("import sys\nsys.exit(5)\n")
+    with pytest.raises(DataError, match=r"own.py: expected code that runs, found SystemExit: 5"):
+        metric(f"{path}:far")
+    path.write_text("def far(ranking):\n    raise SystemExit\n")
+    photos = Embeddings(np.eye(4), np.array([0, 0, 1, 1]))
+    with pytest.raises(DataError, match=r"own.py:far: expected code that runs, found SystemExit"):
+        evaluate(photos, photos, [f"{path}:far"])
