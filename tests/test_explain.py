@@ -138,6 +138,37 @@ def test_what_was_never_noted_is_no_difference():
     assert told(replace(here(), training="ab", start="cd"), here()) == []
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "what"),
+    [
+        ("none", "unsupervised", "image files"),
+        ("supervised", "none", "image files"),
+        ("unsupervised", "supervised", "training images"),
+    ],
+)
+def test_marks_of_what_training_gave_are_compared_only_where_it_gave_the_same(one, other, what):
+    a = replace(here(), supervision=one, files="ab", training="" if one == "none" else "12")
+    b = replace(here(), supervision=other, files="cd", training="" if other == "none" else "34")
+    assert explanation.incomparable(a, b) == [what]
+    assert what not in [found for _, found in told(a, b)]
+    assert f"same kind: {what})" in "\n".join(in_words(a, b, []))
+    alike = replace(b, supervision=one, training=b.training or a.training)
+    assert explanation.incomparable(a, alike) == []
+    assert ("images and weights", "image files") in told(a, alike)
+
+
+def test_one_folder_holds_the_same_files_where_one_run_alone_was_trained(place, capsys):
+    words = ["train", "--dataset", "shapes_unseen", "--method", "random", *SMALL[:8]]
+    assert ran(place, *words, results="untrained") == 0
+    (folder,) = (place / "untrained" / "runs").iterdir()
+    (trained,) = (place / "results" / "runs").iterdir()
+    capsys.readouterr()
+    assert ran(place, "explain", trained, folder) == 0
+    text = capsys.readouterr().out
+    assert "image files:" not in text
+    assert "same kind: image files)" in text
+
+
 def test_a_metric_is_said_in_per_cent_and_a_tiny_change_by_its_size():
     small = replace(here(), metrics={"recall@1": 0.5 + 1e-12})
     text = "\n".join(in_words(small, here(), []))

@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from dml_bench import records
-from dml_bench.comparisons.explanation import ASKED, TOPICS, Line, numbers, said, verdict
+from dml_bench.comparisons.explanation import (
+    ASKED,
+    MATERIAL,
+    TOPICS,
+    Line,
+    incomparable,
+    numbers,
+    said,
+    verdict,
+)
 from dml_bench.comparisons.explanation import explain as lines_of
 from dml_bench.comparisons.locate import locate
 from dml_bench.parts import Part, cent, show_parts, signed
@@ -46,6 +55,9 @@ def in_words(a: RunResult, b: RunResult, lines: Sequence[Line]) -> list[str]:
         mine = [line for line in lines if line.topic == topic]
         head = f"{topic[0].upper()}{topic[1:]}"
         told += [f"{head}:", *(f"  {line}" for line in mine)] if mine else [f"{head}: the same."]
+        if topic == MATERIAL and (marks := incomparable(a, b)):
+            names = " and ".join(marks)
+            told.append(f"  (not compared, for A and B were not given the same kind: {names})")
     if any(line.topic == ASKED for line in lines):
         return told
     changed = [

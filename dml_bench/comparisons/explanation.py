@@ -53,7 +53,7 @@ def explain(a: RunResult, b: RunResult) -> list[Line]:
     about = [
         *_unlike(ASKED, _asked(a), _asked(b)),
         *_recipe(a, b),
-        *_unlike(MATERIAL, _material(a), _material(b)),
+        *_unlike(MATERIAL, *_materials(a, b)),
     ]
     for topic, names in (
         (CODE, ("commit", "commits", "dirty", "packages")),
@@ -126,6 +126,28 @@ def _asked(result: RunResult) -> dict[str, Any]:
         "protocol": result.fingerprint,
         "conventions of the metrics": result.conventions,
     }
+
+
+def incomparable(a: RunResult, b: RunResult) -> list[str]:
+    """Return which marks of images both noted, of other things: no difference shows by them.
+
+    The mark of image files is of the training images too where a run is trained, and that of the
+    training images of their labels too where a method sees them.
+    """
+    kinds = [one.supervision for one in (a, b)]
+    trained, labelled = ([kind != "none" for kind in kinds], [k == "supervised" for k in kinds])
+    unlike = {
+        "training images": bool(a.training and b.training) and labelled[0] != labelled[1],
+        "image files": bool(a.files and b.files) and trained[0] != trained[1],
+    }
+    return [name for name, so in unlike.items() if so]
+
+
+def _materials(a: RunResult, b: RunResult) -> list[dict[str, Any]]:
+    """Return what both saw, but for what cannot be compared."""
+    left_out = incomparable(a, b)
+    both = (_material(one).items() for one in (a, b))
+    return [{name: value for name, value in one if name not in left_out} for one in both]
 
 
 def _material(result: RunResult) -> dict[str, Any]:
