@@ -108,6 +108,11 @@ TOML_FAULTS = {
     "no K": ("[1, 3]", "[]", r"recall_at to list whole numbers from 1, found \[\]"),
     "a K of nought": ("[1, 3]", "[0]", r"recall_at to list whole numbers from 1, found \[0\]"),
     "a K that is true": ("[1, 3]", "[true]", "recall_at to list whole numbers from 1"),
+    "a K beyond any gallery": (
+        "[1, 3]",
+        f"[{10**18}]",
+        "recall_at: expected a whole number",
+    ),
     "a number for text": ('"mine"\ntitle', "3\ntitle", "expected name to be a str, found 3"),
     "no TOML": ("name =", "name", "expected TOML, found: "),
     "another name": ('name = "mine"', 'name = "his"', "expected the folder's name, name = 'mine'"),
@@ -158,6 +163,15 @@ def test_a_faulty_listing_is_refused_in_one_line(mine, fault):
     with pytest.raises(DataError, match=said) as caught:
         folder.load(mine)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("alone", ["c/2.png,9", "c/2.png,7,bee,train"])
+def test_test_images_of_which_none_has_a_right_answer_are_refused_before_any_work(mine, alone):
+    rewrite(mine / "dataset.toml", "expect", "# expect")
+    row = "c/2.png,9007199254740993,cat,test"
+    rewrite(mine / "labels.csv", row, alone if alone.endswith("train") else f"{alone},dog,test")
+    with pytest.raises(DataError, match="mine: expected a test class with two images or more, fou"):
+        folder.load(mine)
 
 
 def test_a_listing_without_a_split_says_so(mine):

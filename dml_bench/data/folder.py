@@ -15,6 +15,7 @@ from dml_bench.data.shards import read_split
 from dml_bench.data.splits import check_counts
 from dml_bench.errors import DataError, MetricError
 from dml_bench.memory import size_of
+from dml_bench.metrics import metric
 from dml_bench.registry import unknown
 from dml_bench.types import Dataset, Split
 
@@ -77,6 +78,11 @@ def load(folder: Path) -> Dataset:
     train, test = _splits(folder, said)
     do = f"correct {said.listing or 'the shards'}, or expect in dataset.toml"
     check_counts(said.name, train, test, said.expect or {}, do)
+    if said.protocol == "unseen" and len(test.classes) == len(test):
+        raise DataError(
+            f"{said.name}: expected a test class with two images or more, found none among"
+            f" {len(test):,} test images: no query has a right answer; give more"
+        )
     return Dataset(
         name=said.name,
         title=said.title or said.name,
@@ -169,6 +175,11 @@ def _check_numbers(path: Path, table: Mapping[str, Any]) -> None:
     ks, expect = table.get("recall_at", [1]), table.get("expect", {})
     if not ks or not all(type(k) is int and k > 0 for k in ks):
         raise DataError(f"{path}: expected recall_at to list whole numbers from 1, found {ks}")
+    try:
+        for k in ks:
+            metric(f"recall@{k}")
+    except MetricError as error:
+        raise DataError(f"{path}: recall_at: {error}") from None
     for name, count in expect.items():
         if name not in COUNTS:
             raise DataError(f"{path}: expect: {unknown('count', name, COUNTS)}")
