@@ -91,9 +91,17 @@ def _records(args: argparse.Namespace) -> Path:
 def _published(args: argparse.Namespace) -> list[RunResult]:
     folder = _records(args)
     found = read_records(folder, left_out)
+    if not found and args.records:
+        raise _no_records(folder)
     if not found:
         say(f"no published records in {folder}; name their folder with --records")
     return found
+
+
+def _no_records(folder: Path) -> StoreError:
+    return StoreError(
+        f"--records {folder}: expected published records, found none; name their folder"
+    )
 
 
 def publish(args: argparse.Namespace) -> int:
@@ -109,9 +117,7 @@ def ledger(args: argparse.Namespace) -> int:
     """Write what the published records decide: the ledger, its plots, their page."""
     folder = _records(args)
     if not any(folder.glob("*/result.json")):
-        raise StoreError(
-            f"--records {folder}: expected published records, found none; name their folder"
-        )
+        raise _no_records(folder)
     _tell(folder)
     return 0
 

@@ -211,10 +211,11 @@ def test_published_records_are_shown_beside_any_results(place, tmp_path, capsys,
     assert "cub100_crops.md" in capsys.readouterr().out
 
 
-def test_a_folder_without_records_is_named(place, tmp_path, capsys):
-    words = ["report", "--results", place / "results", "--records", tmp_path]
-    assert ran(*words) == 0
-    assert f"no published records in {tmp_path}" in capsys.readouterr().err
+def test_a_folder_without_records_is_refused_before_anything_is_written(place, tmp_path, capsys):
+    shutil.copytree(place / "results" / "runs", tmp_path / "results" / "runs")
+    words = ["report", "--results", tmp_path / "results", "--records", tmp_path / "nope"]
+    assert "nope: expected published records, found none" in refused(capsys, *words)
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["runs"]
 
 
 @pytest.mark.parametrize("name", ["dataset=glyphs", "method=random", "seed=2"])
