@@ -7,6 +7,7 @@ numbers with names of their own; the inflation is how much of the last is lookin
 
 from collections.abc import Mapping
 
+from dml_bench.spread import DISTANCES
 from dml_bench.types import RunResult
 
 VALIDATION = "validation "
@@ -36,7 +37,7 @@ def ledger(result: RunResult) -> dict[str, float]:
     rows = [row for row in result.curve if name in row]
     if not rows:
         return {}
-    last, best = rows[-1][name], max(row[name] for row in rows)
+    last, best = rows[-1][name], _best(rows, name)[name]
     found = {name: last, f"{name} ({BEST})": best, f"{name} ({OVER_LAST})": best - last}
     if chosen := _selected(rows, name):
         found[f"{name} ({SELECTED})"] = chosen[name]
@@ -49,4 +50,10 @@ def _selected(rows: list[Mapping[str, float]], name: str) -> Mapping[str, float]
     held = f"{VALIDATION}{name}"
     if not all(held in row for row in rows):
         return None
-    return max(rows, key=lambda row: row[held])
+    return _best(rows, held)
+
+
+def _best(rows: list[Mapping[str, float]], name: str) -> Mapping[str, float]:
+    """Return the first row with the best of a metric: of a distance the lowest."""
+    lower = name.removeprefix(VALIDATION) in DISTANCES
+    return (min if lower else max)(rows, key=lambda row: row[name])

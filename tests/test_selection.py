@@ -52,6 +52,19 @@ def test_a_curve_that_asked_the_held_out_images_of_some_epochs_only_selects_noth
     assert set(told([0.5, 0.25, 0.5], [0.1, 0.2])) == {"recall@1", BEST, OVER_LAST}
 
 
+def test_the_best_of_a_distance_is_the_lowest():
+    rows = [(0.5, 0.2), (0.25, 0.1), (0.75, 0.3)]
+    curve = [{"alignment": test, "validation alignment": held} for test, held in rows]
+    found = ledger(replace(run_of(monitor="alignment"), curve=curve))
+    assert found == {
+        "alignment": 0.75,
+        "alignment (best on test)": 0.25,
+        "alignment (inflation over last)": -0.5,
+        "alignment (selected)": 0.25,
+        "alignment (inflation over selected)": 0.0,
+    }
+
+
 def test_without_a_monitor_there_is_nothing_to_say():
     assert ledger(run_of()) == {}
     rows = [{"epoch": 1, "loss": 0.5, "recall@2": 0.5}]
