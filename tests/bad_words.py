@@ -153,7 +153,7 @@ NAMES = {
     "evaluate: an index of few images": ([*FILE, "--index", "ivf"], "50,000 images at least"),
     "evaluate: index unknown": ([*FILE, "--index", "hnsw"], "hnsw"),
     "report: nothing to report": (["report"], "expected finished runs"),
-    "report: records of nobody": (["report", "--records", "PLACE/none"], "expected finished runs"),
+    "report: records of nobody": (["report", "--records", "PLACE/none"], "found none; name their"),
     "ledger: records of nobody": (["ledger", "--records", "PLACE/none"], "found none; name their"),
     "publish: nothing fits": (
         ["publish", "mine-*", "--into", "PLACE/into"],

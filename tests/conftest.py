@@ -7,7 +7,10 @@ from hypothesis import settings
 
 settings.register_profile("nightly", max_examples=2000, deadline=None, print_blob=True)
 
-LONG = ("test_docs", "test_slurm", "test_learning", "test_cluster", "test_dist_training")
+LONG = (
+    *("test_learning", "test_docs", "test_slurm", "test_benchmarks", "test_torchrun"),
+    *("test_cluster", "test_dist_training", "test_faults"),
+)
 """Files that take minutes, the longest first: begun last, one would keep the others waiting."""
 
 

@@ -25,14 +25,14 @@ def sides(draw, most_rows=24):
     dim, noise = draw(st.sampled_from([1, 2, 17])), draw(st.sampled_from([0.0, 1e-8, 1e-6, 0.3]))
     kept = rng.choice([-1.0, 0.5, 1.0], size=(draw(st.integers(1, 5)), dim))
 
-    def side():
+    def side(begin=0):
         rows = kept[rng.integers(0, len(kept), draw(st.integers(2, most_rows)))]
         rows = rows + noise * rng.normal(size=rows.shape)
-        ids = rng.permutation(len(rows)) if draw(st.booleans()) else None
+        ids = begin + rng.permutation(len(rows)) if draw(st.booleans()) else None
         return Embeddings(rows, rng.integers(0, draw(st.integers(1, 6)), len(rows)), ids)
 
     query = side()
-    return query, query if draw(st.booleans()) else side()
+    return query, query if draw(st.booleans()) else side(most_rows)
 
 
 @settings(max_examples=300, deadline=None)
