@@ -19,7 +19,7 @@ from dml_bench.typeset import Grid
 
 NEAR = 0.999
 DEEP = 10  # neighbours that hubness counts
-TWINS = 0.01  # share of images with an exact twin that a real test split may have
+FEW = 0.01  # share of images with an exact twin, and of ties, that a real test split may have
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ def audit(path: str | Path, *, near: float = NEAR) -> Audit:
     """Look at a file of embeddings as a reviewer would, and say what it can be compared with.
 
     It is comparable if it has the counts of a known test split and nothing stands in the way: each
-    `Finding.obstacle` does, such as a query without a right answer, or more exact twins than 1 %.
+    `Finding.obstacle` does, such as a query without a right answer, or exact twins or ties beyond
+    1 %.
     Rows that no metric can be computed from (NaN, infinity, zero) are counted and left out, where
     scoring refuses the file.
 
@@ -150,7 +151,7 @@ def _duplicates(query: Embeddings, gallery: Embeddings) -> Finding:
         return Finding("duplicates", asdict(found), "no two rows are equal")
     says = f"{found.images} images have an exact twin, {found.across} groups of twins span classes"
     share = found.images / len(labels)
-    many = f"{100 * share:.1f} % of the images have an exact twin" if share > TWINS else ""
+    many = f"{100 * share:.1f} % of the images have an exact twin" if share > FEW else ""
     return Finding("duplicates", asdict(found), says, many)
 
 
@@ -179,7 +180,8 @@ def _ties(query: Embeddings, gallery: Embeddings, ranking: Ranking) -> Finding:
         return Finding("tie mass", asdict(found), "no order of equal scores could move Recall@1")
     share = f"{100 * found.mass:.2f} %"
     says = f"the order of exactly equal scores, not the embedding, decides {share} of the queries"
-    return Finding("tie mass", asdict(found), says, f"ties decide {share} of Recall@1")
+    many = f"ties decide {share} of Recall@1" if found.mass > FEW else ""
+    return Finding("tie mass", asdict(found), says, many)
 
 
 def _by_rank(query: Embeddings, gallery: Embeddings, ranking: Ranking) -> Finding:

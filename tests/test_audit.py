@@ -263,6 +263,14 @@ def test_a_few_exact_doubles_stand_in_nobodys_way(page, twins, verdict):
     assert found["verdict"] == verdict
 
 
+def test_a_few_ties_stand_in_nobodys_way(page):
+    rows, labels, classes = birds()
+    rows[classes + 1 : classes + 21] = rows[:20]  # of the next class
+    found = page(vectors=rows, labels=labels)
+    assert 0 < found["findings"]["tie mass"]["mass"] < 0.01
+    assert found["verdict"] == "comparable"
+
+
 def test_near_duplicates_are_what_slow_loops_count(page):
     rows, labels = blobs(classes=6, size=8, dim=5)
     rows[10] = rows[2] + 1e-4
