@@ -263,12 +263,16 @@ def test_a_few_exact_doubles_stand_in_nobodys_way(page, twins, verdict):
     assert found["verdict"] == verdict
 
 
-def test_a_few_ties_stand_in_nobodys_way(page):
+@pytest.mark.parametrize(("few", "verdict"), [(25, "comparable"), (60, "not comparable")])
+def test_a_few_ties_stand_in_nobodys_way(page, few, verdict):
     rows, labels, classes = birds()
-    rows[classes + 1 : classes + 21] = rows[:20]  # of the next class
+    rows[:few] += 9 * np.eye(4)[0]  # far from all others
+    right = np.arange(few) + classes  # a twin of the class, and one of the next
+    rows[right] = rows[right + classes + 1] = rows[:few] + 1e-3
     found = page(vectors=rows, labels=labels)
-    assert 0 < found["findings"]["tie mass"]["mass"] < 0.01
-    assert found["verdict"] == "comparable"
+    assert 0 < found["findings"]["tie mass"]["mass"] < 2 * few / len(rows)
+    assert found["verdict"] == verdict
+    assert ("ties decide" in found["because"]) is (verdict != "comparable")
 
 
 def test_near_duplicates_are_what_slow_loops_count(page):
