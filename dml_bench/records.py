@@ -56,7 +56,9 @@ def publish(
         for name in FILES
         if (results / "runs" / key / name).exists()  # an untrained network has no curve
     ]
-    tables = [] if elsewhere else report.write([], folder / "tables", read_records(folder))
+    tables: list[Path] = []
+    if not elsewhere:  # the records themselves hold each run
+        tables = report.write([], folder / "tables", read_records(folder), each_run=False)
     return [*written, *tables]
 
 

@@ -191,8 +191,17 @@ def write(
     *,
     published: bool = True,
     printed: Sequence[Published] = (),
+    each_run: bool = True,
 ) -> list[Path]:
     """Write each table as CSV, Markdown and LaTeX, and all runs as results.csv and results.json.
+
+    Args:
+        results: of the runs made here.
+        folder: where.
+        records: of the runs that the project publishes.
+        published: add what papers printed.
+        printed: added too: a table that a user brings.
+        each_run: write results.csv and results.json; they say again what records say.
 
     Returns:
         the files, in the order in which they were written.
@@ -200,10 +209,10 @@ def write(
     Raises:
         StoreError: the folder cannot be written.
     """
-    texts = {
-        "results.csv": to_csv(tidy(results, records)),
-        "results.json": to_json_lines(results, records),
-    }
+    texts = {}
+    if each_run:
+        texts["results.csv"] = to_csv(tidy(results, records))
+        texts["results.json"] = to_json_lines(results, records)
     for heading, frame in tables(results, records, published=published, printed=printed).items():
         name = _slug(heading)
         texts[f"{name}.csv"] = to_csv(frame)

@@ -40,11 +40,12 @@ def helps(found: Sequence[Gain], folder: str) -> Section:
     found = [gain.marked(most) for gain in found]
     released = [replace(one, remark=budgeted.became(one)) for one in starts.by_strength(found)]
     text = "InvaSpread as released ends above what it started from"
+    strengths = starts.against_strength(found)
     return Section(
         "When does it help at all",
         [Asked(text, released, sentence, printed, about)],
-        lead=[*_best(found), *_stronger(found)],
-        notes=[*summary.tally(list(_kinds(found))), "", *_above(found), "", *_strengths(found)],
+        lead=[*_best(found), *_stronger(strengths)],
+        notes=[*summary.tally(list(_kinds(found))), "", *_above(found), "", *_strengths(strengths)],
         after=[*budgeted.gains(found, folder), *CHECKED],
         gains=[one for gain in found for one in gain.lines],
     )
@@ -108,9 +109,9 @@ def _above(found: Sequence[Gain]) -> Iterator[str]:
         yield "| none that is decided |  |  |  |  |"
 
 
-def _stronger(found: Sequence[Gain]) -> Iterator[str]:
+def _stronger(places: Sequence[Sequence[Line]]) -> Iterator[str]:
     """Yield in short what the released loss gains over stronger and weaker starts."""
-    for lines in starts.against_strength(found):
+    for lines in places:
         each = "; ".join(
             f"{signed(one.difference)} over {cent(one.values[1])} ({at(one, lines, briefly=True)})"
             for one in lines
@@ -118,11 +119,10 @@ def _stronger(found: Sequence[Gain]) -> Iterator[str]:
         yield f"Without the neighbour, from the strongest start to the weakest: {each}."
 
 
-def _strengths(found: Sequence[Gain]) -> Iterator[str]:
+def _strengths(places: Sequence[Sequence[Line]]) -> Iterator[str]:
     """Yield a table of what the released loss gains over stronger and weaker starts."""
     yield "| the released loss without the neighbour | start | after | gains | seeds | it rises |"
     yield "| :-- | --: | --: | --: | --: | :-- |"
-    places = starts.against_strength(found)
     for one in (one for lines in places for one in lines):
         apart = interval(one.difference, one.half)
         cells = [str(one.where), cent(one.values[1]), cent(one.values[0]), apart]
