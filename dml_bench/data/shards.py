@@ -77,37 +77,42 @@ def index(pattern: str, folder: Path) -> list[Shard]:
         marks = [f"{FORM}; {about}" for _, about in pool.map(Place.about, places)]
         files = [home / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.npz" for name in named]
         jobs = list(zip(files, places, marks, strict=True))
-        held = [_kept(file, mark) for file, _, mark in jobs]
-        if None in held:
+        kept = [_kept(file, mark) for file, _, mark in jobs]
+        held = [one for one in kept if one is not None]
+        if len(held) < len(kept):
             held = _completed(jobs, home, pool)
-    shards = zip(places, marks, held, strict=True)
-    return [Shard(place, mark, one) for place, mark, one in shards if one]
+    return [Shard(*about) for about in zip(places, marks, held, strict=True)]
 
 
 Job = tuple[Path, Place, str]
 
 
-def _completed(jobs: Sequence[Job], home: Path, pool: ThreadPoolExecutor) -> list[Contents | None]:
-    """Look through the shards that no index is there of, one process at a time."""
+def _completed(jobs: Sequence[Job], home: Path, pool: ThreadPoolExecutor) -> list[Contents]:
+    """Look through the shards that no index is there of, one process at a time.
+
+    Index files are read in one thread: a NumPy header is parsed as Python, and where two threads
+    parse at a time CPython 3.11 may raise SystemError (python/cpython#106905).
+    """
 
     def look(job: Job) -> Contents:
         file, place, mark = job
-        found = _kept(file, mark)
-        if found is None:
-            with place.open() as opened:
-                found = contents(opened, place.address)
-            _keep(file, mark, found)
+        with place.open() as opened:
+            found = contents(opened, place.address)
+        _keep(file, mark, found)
         return found
 
     try:
         with writing(home), alone(home / ".lock"), Bar("indexing shards", len(jobs)) as bar:
-            held: list[Contents | None] = []
-            for one in pool.map(look, jobs):
-                held.append(one)
+            kept = [_kept(file, mark) for file, _, mark in jobs]  # another may have been here
+            missing = [job for job, one in zip(jobs, kept, strict=True) if one is None]
+            looked = pool.map(look, missing)
+            whole: list[Contents] = []
+            for one in kept:
+                whole.append(next(looked) if one is None else one)
                 bar.advance()
     except StoreError as error:
         raise DataError(str(error).replace("--results", "--data-root")) from error
-    return held
+    return whole
 
 
 def _keep(file: Path, mark: str, held: Contents) -> None:
