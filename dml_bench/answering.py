@@ -11,7 +11,7 @@ from dml_bench.clusters import kmeans
 from dml_bench.errors import MetricError
 from dml_bench.firsts import firsts
 from dml_bench.memory import resident
-from dml_bench.metrics import Metric, metric
+from dml_bench.metric_table import Metric, metric
 from dml_bench.neighbours import most, rank, searching_room, size
 from dml_bench.types import Embeddings, PerQuery, Ranking
 
@@ -26,7 +26,7 @@ def evaluate(
     Args:
         query: Q embeddings; the same object as `gallery` means leave one out.
         gallery: G embeddings. Depths beyond it ask for all of it.
-        names: of `metrics.metric`; those of clusters are about the queries.
+        names: of `metric_table.metric`; those of clusters are about the queries.
 
     Returns:
         The values in the order of `names`, and the ranking.

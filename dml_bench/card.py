@@ -12,7 +12,7 @@ from dml_bench import records, typeset
 from dml_bench.again import again
 from dml_bench.atomic import atomic_write
 from dml_bench.comparisons.locate import locate
-from dml_bench.metrics import METRICS
+from dml_bench.metric_table import METRICS
 from dml_bench.plugins import short
 from dml_bench.results import read_result
 from dml_bench.text import shown

@@ -70,7 +70,7 @@ def _suites(_args: argparse.Namespace) -> list[str]:
 
 
 def _metrics(_args: argparse.Namespace) -> list[str]:
-    from dml_bench.metrics import METRICS
+    from dml_bench.metric_table import METRICS
 
     return [name.replace("@k", "@1") for name in METRICS]
 

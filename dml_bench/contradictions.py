@@ -3,7 +3,7 @@
 from dml_bench import models
 from dml_bench.errors import MetricError, RecipeError
 from dml_bench.methods.base import BaseMethod
-from dml_bench.metrics import metric
+from dml_bench.metric_table import metric
 from dml_bench.plugins import is_plugin
 from dml_bench.types import Dataset, Recipe
 

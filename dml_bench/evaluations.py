@@ -27,7 +27,8 @@ from dml_bench.file_scores import evaluate_file, with_recalls
 from dml_bench.memory import size_of
 from dml_bench.methods import METHODS
 from dml_bench.methods.base import options
-from dml_bench.metrics import CONVENTIONS, metric
+from dml_bench.metric_table import metric
+from dml_bench.metrics import CONVENTIONS
 from dml_bench.plugins import verify
 from dml_bench.results import finished_runs
 from dml_bench.runner import laid_over

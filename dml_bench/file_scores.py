@@ -12,7 +12,7 @@ from dml_bench.errors import MetricError, RecipeError
 from dml_bench.files import load_embeddings
 from dml_bench.geometry import rows_in_both
 from dml_bench.locks import only_writer
-from dml_bench.metrics import metric
+from dml_bench.metric_table import metric
 from dml_bench.rows import LONE
 from dml_bench.terminal import formats, plain, say, show
 from dml_bench.types import Embeddings

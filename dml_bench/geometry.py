@@ -7,8 +7,7 @@ import numpy.typing as npt
 
 from dml_bench.levels import cosines, levels
 from dml_bench.types import Embeddings, Floats, Ints, Ranking
-
-ROOM = 1 << 20  # numbers that are looked at at a time
+from dml_bench.types.vectors import ROOM
 
 
 def effective_rank(vectors: Floats) -> float:

@@ -135,7 +135,7 @@ def _backbones() -> list[Line]:
 
 
 def _metrics() -> list[Line]:
-    from dml_bench.metrics import METRICS
+    from dml_bench.metric_table import METRICS
 
     return [{"name": m.name, "of": m.needs, "meaning": m.meaning} for m in METRICS.values()]
 

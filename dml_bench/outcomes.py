@@ -12,7 +12,8 @@ from dml_bench.data.splits import HeldOut
 from dml_bench.environment import device_name, environment
 from dml_bench.errors import BenchError, StoreError
 from dml_bench.methods import METHODS
-from dml_bench.metrics import CONVENTIONS, metric
+from dml_bench.metric_table import metric
+from dml_bench.metrics import CONVENTIONS
 from dml_bench.models import Model
 from dml_bench.store import Run
 from dml_bench.types import Dataset, Ints, PerQuery, Ranking, Recipe, RunResult, Split

@@ -14,7 +14,8 @@ from dml_bench.environment import device_of
 from dml_bench.errors import MetricError
 from dml_bench.files import as_array, load_embeddings, paired
 from dml_bench.memory import size_of
-from dml_bench.metrics import metric, unanswerable
+from dml_bench.metric_table import metric
+from dml_bench.metrics import unanswerable
 from dml_bench.neighbours import searching_room
 from dml_bench.ties import may_decide, recall_ties
 from dml_bench.types import Embeddings, Ranking

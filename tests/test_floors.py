@@ -80,6 +80,7 @@ FLOORS = [
     {"augment", "preprocessing", "files", "network"},
     {"answers", "geometry", "models", "presence"},
     {"metrics", "ties"},
+    {"metric_table"},
     {"answering", "data"},
     {"scoring"},
     {"methods", "findings", "embed", "checkpoint", "teacher", "packs", "comparisons/sides"},

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dml_bench import metrics
+from dml_bench import metric_table, metrics
 from dml_bench.agreement import Agreement
 from dml_bench.errors import BenchError, MetricError
 from dml_bench.files import paired
@@ -294,7 +294,7 @@ def test_what_each_query_answered_has_the_metric_for_its_mean(given_arrays):
         return
     _, ranking = evaluate(query, gallery, RANKED)
     for name in RANKED:
-        each = metrics.metric(name).per_query(ranking)
+        each = metric_table.metric(name).per_query(ranking)
         assert each.values.shape == each.counted.shape == (len(query),)
         assert each.mean().hex() == plain[0][name]
         assert np.array_equal(each.counted, ranking.n_relevant > 0)

@@ -14,11 +14,10 @@ from sklearn import metrics as sklearn_metrics
 from dml_bench.agreement import Agreement
 from dml_bench.clusters import kmeans
 from dml_bench.errors import DataError, MetricError, UnknownNameError
+from dml_bench.metric_table import METRICS, metric
 from dml_bench.metrics import (
-    METRICS,
     ami,
     map_at_r,
-    metric,
     nmi,
     nmi_chance,
     nmi_geometric,

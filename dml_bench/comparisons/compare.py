@@ -11,7 +11,7 @@ from dml_bench.comparisons.comparison import ClassLine, Comparison, MetricLine
 from dml_bench.comparisons.comparison import compare as paired_comparison
 from dml_bench.comparisons.sides import Side, side_of
 from dml_bench.errors import RecipeError
-from dml_bench.metrics import metric
+from dml_bench.metric_table import metric
 from dml_bench.parts import Part, cent, number, show_parts, signed, signed_number
 from dml_bench.spread import is_fraction
 from dml_bench.statistics import DRAWS

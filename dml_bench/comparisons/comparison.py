@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dml_bench.comparisons.sides import Side, be_comparable
-from dml_bench.metrics import metric
+from dml_bench.metric_table import metric
 from dml_bench.scoring import CLUSTERING, default_metrics, evaluate
 from dml_bench.statistics import Difference, paired
 from dml_bench.types import Ints, PerQuery

@@ -13,7 +13,7 @@ from dml_bench import scoring
 from dml_bench.comparisons.locate import locate
 from dml_bench.errors import MetricError, StoreError
 from dml_bench.files import load_embeddings
-from dml_bench.metrics import metric
+from dml_bench.metric_table import metric
 from dml_bench.neighbours import by_id
 from dml_bench.readers import READERS
 from dml_bench.results import read_result

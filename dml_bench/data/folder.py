@@ -15,7 +15,7 @@ from dml_bench.data.shards import read_split
 from dml_bench.data.splits import check_counts
 from dml_bench.errors import DataError, MetricError
 from dml_bench.memory import size_of
-from dml_bench.metrics import metric
+from dml_bench.metric_table import metric
 from dml_bench.registry import unknown
 from dml_bench.types import Dataset, Split
 
