@@ -57,12 +57,14 @@ def paired(arrays: Mapping[str, Array]) -> tuple[Embeddings, Embeddings]:
     """
     check_names(arrays)
     labels = [arrays["labels"], *([arrays["gallery_labels"]] if "gallery_labels" in arrays else [])]
-    numbered = _numbered(labels)
-    query = Embeddings(arrays["vectors"], numbered[0], arrays.get("ids"))
+    numbered, names = _numbered(labels)
+    query = Embeddings(arrays["vectors"], numbered[0], arrays.get("ids"), names)
     if "gallery_vectors" not in arrays:
         return query, query
     try:
-        gallery = Embeddings(arrays["gallery_vectors"], numbered[1], arrays.get("gallery_ids"))
+        gallery = Embeddings(
+            arrays["gallery_vectors"], numbered[1], arrays.get("gallery_ids"), names
+        )
     except EmbeddingsError as problem:
         raise EmbeddingsError(f"gallery: {problem}") from problem
     if query.vectors.shape[1] != gallery.vectors.shape[1]:
@@ -150,14 +152,17 @@ def check_names(arrays: Mapping[str, Array]) -> None:
         raise EmbeddingsError(f"expected '{missing[0]}', found {found}; add it")
 
 
-def _numbered(labels: list[Array]) -> list[Array]:
-    """Return the labels as they are if int64 holds them all, else numbered by value together."""
+def _numbered(labels: list[Array]) -> tuple[list[Array], tuple[str, ...]]:
+    """Return the labels as they are if int64 holds them all, else numbered by value together.
+
+    Beside them the values that were numbered, in order.
+    """
     if any(side.ndim != 1 for side in labels):
-        return labels  # refused with its shape when the embeddings are made
+        return labels, ()  # refused with its shape when the embeddings are made
     kinds = {side.dtype.kind for side in labels}
     if kinds <= set("iu"):
         if all(side.dtype.kind == "i" or _fits(side) for side in labels):
-            return [side.astype(np.int64) for side in labels]
+            return [side.astype(np.int64) for side in labels], ()
         labels = [side.astype(object) for side in labels]  # no type of NumPy's holds all of them
     elif len(kinds) > 1:
         raise EmbeddingsError(
@@ -165,9 +170,10 @@ def _numbered(labels: list[Array]) -> list[Array]:
             f" {' and '.join(str(side.dtype) for side in labels)}; store both the same way"
         )
     elif not kinds <= set("US"):
-        return labels
-    numbers = np.unique(np.concatenate(labels), return_inverse=True)[1].astype(np.int64)
-    return np.split(numbers, np.cumsum([len(side) for side in labels])[:-1])
+        return labels, ()
+    values, numbers = np.unique(np.concatenate(labels), return_inverse=True)
+    ends = np.cumsum([len(side) for side in labels])[:-1]
+    return np.split(numbers.astype(np.int64), ends), tuple(map(str, values))
 
 
 def _fits(labels: Array) -> bool:

@@ -295,6 +295,37 @@ def test_files_of_embeddings_are_compared_and_their_ids_escaped(tmp_path, capsys
         assert "\x1b" not in text
 
 
+CALLED = {
+    "text": np.array(["wren", "kite", "owl", "rook"]),
+    "beyond int64": np.arange(-4, 0).view("u8"),
+}
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("kind", CALLED)
+def test_classes_of_a_file_are_called_by_their_labels(tmp_path, capsys, kind, apart):
+    for name, noise in (("one", 0.6), ("two", 1.5)):
+        found = noisy(noise)
+        labels = CALLED[kind][found.labels % 4]
+        said = {"vectors": found.vectors, "labels": labels, "ids": found.ids}
+        other = {
+            "vectors": noisy(noise, 1).vectors,
+            "labels": labels,
+            "ids": np.char.add("g", found.ids),
+        }
+        more = {f"gallery_{key}": values for key, values in other.items()} if apart else {}
+        np.savez(tmp_path / f"{name}.npz", **said, **more)
+    words = ["compare", tmp_path / "one.npz", tmp_path / "two.npz", "--flips"]
+    assert ran(*words, "--format", "json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    rows = [(line["label"], line["example"]) for line in shown["classes"]]
+    rows += [(line["label"], line["id"]) for line in shown["flips"]]
+    assert len(rows) > 4
+    assert rows == [(str(labels[found.ids.tolist().index(image)]), image) for _, image in rows]
+    assert ran(*words) == 0
+    assert f"\n{rows[0][0]} " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -116,7 +116,8 @@ def _classes(found: Comparison, count: int) -> Part:
     ]
     title = f"{found.by_class} by class: the largest gains and losses of A"
     note = "" if chosen else "No class gains, none loses."
-    return Part(title, header, values, cells, note, (0, 2, 3, 4, 5))
+    named = any(isinstance(c.label, str) for c in chosen)
+    return Part(title, header, values, cells, note, range(2, 6) if named else (0, *range(2, 6)))
 
 
 def _extremes(classes: Sequence[ClassLine], count: int) -> list[ClassLine]:

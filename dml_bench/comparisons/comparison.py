@@ -30,7 +30,7 @@ class MetricLine:
 class ClassLine:
     """One class: its label on A's side, an image of it, its queries, and its mean of a metric."""
 
-    label: int
+    label: int | str
     example: str
     queries: int
     a: float
@@ -42,7 +42,7 @@ class Flip:
     """A query that one side answers rightly: which, and what the nearest of both are."""
 
     id: str
-    label: int
+    label: int | str
     right: str
     nearest_a: str
     nearest_b: str
@@ -138,7 +138,10 @@ def _by_class(side: Side, a: PerQuery, b: PerQuery, classes: Ints) -> list[Class
     gains = means[0] - means[1]
     return [
         ClassLine(
-            int(labels[known[n]]), str(ids[known[n]]), int(counts[n]), *(float(m[n]) for m in means)
+            side.query.said(labels[known[n]]),
+            str(ids[known[n]]),
+            int(counts[n]),
+            *(float(m[n]) for m in means),
         )
         for n in np.argsort(-gains, kind="stable")
     ]
@@ -161,7 +164,7 @@ def _flips(
     return [
         Flip(
             id=str(ids[n]),
-            label=int(labels[n]),
+            label=side.query.said(labels[n]),
             right="A" if right[0][n] else "B",
             nearest_a=str(nearest[0][n]),
             nearest_b=str(nearest[1][n]),

@@ -23,6 +23,7 @@ class Embeddings:
         labels: (N,) integers; kept as int64. Labels of any other kind are numbered by value.
         ids: (N,) names or numbers, unique, that travel with their rows and settle ties; the row
             number where there are none.
+        names: what the classes 0, 1, ... are called where labels were numbered; else empty.
 
     Raises:
         EmbeddingsError: wrong shapes, lengths that differ, NaN, infinity, a zero row, an id twice.
@@ -35,6 +36,7 @@ class Embeddings:
     vectors: Floats
     labels: Ints
     ids: npt.NDArray[Any] | None = None
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         vectors, labels = np.asarray(self.vectors), np.asarray(self.labels)
@@ -49,12 +51,23 @@ class Embeddings:
                 " store labels as (N,)"
             )
         object.__setattr__(self, "vectors", unit_rows(vectors))
-        object.__setattr__(self, "labels", _numbered(labels))
+        numbers, names = _numbered(labels)
+        object.__setattr__(self, "labels", numbers)
+        object.__setattr__(self, "names", self.names or names)
         if self.ids is not None:
             object.__setattr__(self, "ids", _unique(np.asarray(self.ids), len(vectors)))
 
     def __len__(self) -> int:
         return len(self.vectors)
+
+    def said(self, label: int) -> int | str:
+        """Return a class's label as it was given.
+
+        Example:
+            >>> Embeddings(np.eye(2), np.array(["wren", "kite"])).said(0)
+            'kite'
+        """
+        return self.names[label] if self.names else int(label)
 
 
 def unit_rows(vectors: npt.NDArray[Any]) -> Floats:
@@ -111,19 +124,20 @@ def _refuse(bad: list[int], zero: list[int]) -> None:
         )
 
 
-def _numbered(labels: npt.NDArray[Any]) -> Ints:
-    """Return labels as int64 if they are integers that fit, else numbered in order of value."""
+def _numbered(labels: npt.NDArray[Any]) -> tuple[Ints, tuple[str, ...]]:
+    """Return labels as int64 if they are integers that fit, else numbered by value, with names."""
     fits = labels.dtype.kind in "iu" and (
         labels.dtype.kind == "i" or not len(labels) or labels.max() <= np.iinfo(np.int64).max
     )
     if fits:
-        return labels.astype(np.int64)
+        return labels.astype(np.int64), ()
     if labels.dtype.kind not in "USu":
         raise EmbeddingsError(
             f"expected labels that are integers or text, found {labels.dtype};"
             " store class numbers as int64"
         )
-    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
+    values, numbers = np.unique(labels, return_inverse=True)
+    return numbers.astype(np.int64), tuple(map(str, values))
 
 
 def _unique(ids: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
