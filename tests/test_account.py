@@ -377,7 +377,10 @@ def test_who_has_not_risen_above_its_start_is_said_beside_who_is_ahead(begun, to
     text = listed([*both, *start])
     assert f"**holds** glyphs 6 × 100 (+10.0{mark})." in text
     risen = "none" if mark else 1
-    assert f"Of the 1 decided, {risen} are of two that both end above their start." in text
+    assert (
+        f"Of the 1 decided between two methods, {risen} are of two that both end above their start."
+        in text
+    )
 
 
 def test_what_one_seed_has_risen_by_is_all_that_is_known_of_it():
@@ -394,10 +397,13 @@ def test_who_rises_is_not_counted_where_a_start_was_not_run():
     lifted = seeds([0.5, 0.51], method="lifted")
     other = seeds([0.5, 0.51], method="margin")
     told = listed([*seeds([0.6, 0.61]), *lifted, *other, *start])
-    assert "Of the 2 decided, 2 are of two that both end above their start." in told
+    assert (
+        "Of the 2 decided between two methods, 2 are of two that both end above their start."
+        in told
+    )
     told = listed([*seeds([0.6, 0.61]), *lifted, *other])
     all_ = "none are of two that both end above their start; of 2 a start was not run."
-    assert f"Of the 2 decided, {all_}" in told
+    assert f"Of the 2 decided between two methods, {all_}" in told
     assert "(+10.0)" in told  # unmarked
 
 
@@ -414,12 +420,49 @@ def test_it_is_counted_how_the_comparisons_of_each_question_came_out():
     near = [replace(one, verdict=HOLDS, hair=True) for one in _compared(halves)][:1]
     asked = [answers.Asked("a claim", near, str)]
     [*_, counted] = summary._counts([answers.Section("A question", asked)])
-    assert counted == "| [A question](#a-question) | 1 (1 weakly) |  |  |  |  |"
+    assert counted == "| [A question](#a-question) | 1 (1 weakly) |  |  |  |"
 
 
 def _compared(results):
     sections = answers.answers(gathered(results), "published")
     return [one for section in sections for one in section.compared]
+
+
+def test_claims_that_are_unlike_each_other_are_counted_by_themselves():
+    """Where a question is told claim by claim; told place by place it is counted as one."""
+    halves = [
+        *seeds([0.6, 0.61], options={"negatives": "hard"}),
+        *seeds([0.5, 0.51], options={"negatives": "easy"}),
+        *seeds([0.55, 0.56]),
+    ]
+    other = [replace(one, recipe=replace(one.recipe, epochs=2)) for one in halves]
+    third = [replace(one, recipe=replace(one.recipe, epochs=3)) for one in halves]
+    told = listed([*halves, *other, *third])
+    title = "[Hard against easy negatives](#hard-against-easy-negatives)"
+    assert f"| {title} |  |  |  |  |  |" in told
+    assert (
+        "| … The hard half of the negatives does better than the easy half | 3 |  |  |  |  |"
+        in told
+    )
+    assert "| … The hard half does as well as all negatives |  | 3 |  |  |  |" in told
+
+
+def test_a_better_rate_at_another_budget_is_said_beside_a_method():
+    def nce(values, epochs, lr=0.001):
+        made = {**BIRDS, "epochs": epochs, "lr": lr}
+        return seeds(values, method="nce", own={"constant": "average"}, **made)
+
+    def remarks(results):
+        released = seeds([0.6, 0.61], **BIRDS, options={"neighbour": True})
+        return [
+            one.remark for one in _compared([*released, *results]) if one.where.epochs[0] == "1"
+        ]
+
+    ours, worse, better = nce([0.3, 0.31], 1), nce([0.2, 0.21], 2), nce([0.4, 0.41], 2, 0.01)
+    told = "nce did better at the rate 0.01 in 2 epochs of 100 images"
+    assert told in remarks([*ours, *worse, *better])
+    for some in (worse, better, [*worse, *better, *nce([0.29, 0.3], 1, 0.01)]):
+        assert "did better" not in "".join(remarks([*ours, *some]))
 
 
 def test_what_came_of_a_question_is_listed_by_place_or_by_claim_whichever_is_shorter():
@@ -762,9 +805,7 @@ def test_what_the_released_loss_gains_stands_against_how_strong_its_start_is():
     assert [one.values[1] for one in found] == pytest.approx([0.6, 0.25, 0.02])
     short, _ = answer("When does it help at all", results)
     assert any("| 25.0 | 24.5 | -0.5 [" in text for text in short)
-    assert "from the strongest start to the weakest: -9.5 over 60.0 (cub100_crops" in listed(
-        results
-    )
+    assert ": -9.5 from 60.0 (cub100_crops, 80 px, " in listed(results)
     assert "strongest start to" not in listed([*strong, *alone])
 
 
@@ -1115,10 +1156,11 @@ def test_a_precision_that_a_row_names_stands_there_alone():
 def test_the_switches_say_what_papers_do_not():
     said = switches(run().recipe)
     assert said.startswith(
-        "code form; no self term; stop-gradient; own second view; 128 dimensions"
+        "code form; no self term; stop-gradient; own second view; temperature 0.1;"
     )
     assert said.endswith(
-        "2 views; augmentation R+C+G+F; batches of 128; rate 0.03, cosine; last epoch"
+        "128 dimensions; 2 views; augmentation R+C+G+F; batches of 128; rate 0.03, cosine;"
+        " last epoch"
     )
     assert "last epoch" not in switches(run(method="random", epochs=0).recipe)
     paper = switches(run(options={"form": "paper", "neighbour": True}).recipe)
@@ -1129,6 +1171,10 @@ def test_the_switches_say_what_papers_do_not():
     thrown = switches(run(**BIRDS, batch_norm="frozen", head="projection").recipe)
     assert "batch norm frozen; head thrown away" in thrown
     assert "128 dimensions in training;" in thrown
+    own = switches(run(**SPRINT).recipe)
+    assert own.startswith("code form; no self term; no stop-gradient; own second view; temperature")
+    assert switches(run(method="nce", own={"constant": "once"}).recipe).startswith("constant once;")
+    assert switches(run(method="deepcluster", own={"clusters": 9}).recipe).startswith("clusters 9;")
 
 
 def test_no_table_of_runs_holds_two_budgets():
@@ -1197,7 +1243,7 @@ def test_a_row_without_a_word_is_the_released_recipe_however_rare_it_is():
     ]
 
 
-def test_on_birds_the_row_without_a_word_is_the_released_recipe_too():
+def test_on_birds_a_row_says_whether_it_has_the_neighbour():
     own = {**BIRDS, **SPRINT, "optimiser": "sgd"}
     recipes = [
         run(**BIRDS).recipe,
@@ -1207,7 +1253,7 @@ def test_on_birds_the_row_without_a_word_is_the_released_recipe_too():
     ]
     assert naming.labels(recipes) == [
         "invaspread (neighbour=False)",
-        "invaspread",
+        "invaspread (neighbour=True)",  # said on birds: no equation of the paper has it
         "sprint",
         "sprint (lr=0.0001)",
     ]
@@ -1233,7 +1279,8 @@ def test_rows_are_named_by_what_does_not_go_without_saying_and_no_two_alike():
 def test_the_ledger_of_nothing_is_whole():
     text = account.text([], "published")
     assert text.count("ot run yet") > 100
-    assert "**holds" not in text.split("## In short")[1].split("## Printed")[0]
+    for part in (("## In short", "## How it"), ("## Datasets", "## Printed")):
+        assert "**holds" not in text.split(part[0])[1].split(part[1])[0]
     assert "  - **not run yet**: " in text.split("## Datasets")[0]
 
 

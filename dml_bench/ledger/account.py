@@ -24,18 +24,13 @@ HEAD = """# The ledger
 Written by `dml-bench ledger` from the records under `results/{folder}`; no verdict and no number of
 ours is typed. In pictures: [`{folder}/plots`]({folder}/plots); what surprises, and what was found
 about it: [`{folder}/README.md`]({folder}/README.md).
-
-{rules}
-
-No short run stands in a column with a published long one. Where printed numbers stand beside a
-claim they say what the paper says of it, of its dataset at its budget. What a published number is
-missed by is given where dataset and epochs are the same; a goal that is put to a recipe is another
-thing.
 """
-SHORT = """How many comparisons of each question came out how; then what it comes to, in brackets by
-how many points the first side is ahead, with the interval where it leaves that open. "6 × 10,506"
-are epochs times images; other words are under [Datasets and words](#datasets-and-words). The tables
-of the sections have both sides and seeds."""
+SHORT = f"""How many comparisons of each question came out how, or of each of its claims where these
+are unlike each other; then what it comes to, in brackets by how many points the first side is
+ahead, with the interval where it leaves that open. "6 × 10,506" are epochs times images; what
+holds, what does so weakly, and what {BEHIND} and {NEITHER} mark is explained under
+[How it decides](#how-it-decides), other words under [Datasets and words](#datasets-and-words). The
+tables of the sections have both sides and seeds."""
 RULES = """Metrics in per cent, of the last epoch. A difference is a mean over the seeds that both
 sides have, with its 95 % interval by Student's t: it says what other seeds would give on these
 test images, not what other images would, and at this budget, not at another. A claim **holds** if
@@ -55,6 +50,11 @@ however they hang together: Benjamini and Yekutieli). They are best asked again 
 training began with; {neither}: neither is. Then it is not who learns more that is compared. Where
 that network was not asked by itself, nothing is marked. No method was tuned at these budgets but
 the project's own, and but where a question says so.
+
+No short run stands in a column with a published long one. Where printed numbers stand beside a
+claim they say what the paper says of it, of its dataset at its budget. What a published number is
+missed by is given where dataset and epochs are the same; a goal that is put to a recipe is another
+thing.
 
 "As released" is the authors' loss at their rate, batch and dimension, in our recipe for a dataset;
 on birds their code also takes the nearest neighbour for every other second view, and there the word
@@ -96,12 +96,16 @@ def text(records: Sequence[RunResult], folder: str, twins: Sequence[RunResult] =
     groups = gathered(records)
     sections = answers(groups, folder, twins)
     lines = [
-        HEAD.format(folder=folder, rules=rules(sections)),
+        HEAD.format(folder=folder),
         "## In short",
         "",
         SHORT,
         "",
         *abstract(sections),
+        "",
+        "## How it decides",
+        "",
+        rules(sections),
         "",
         "## Datasets and words",
         "",

@@ -12,7 +12,7 @@ from dml_bench.ledger.own import AIM
 from dml_bench.ledger.questions import QUESTIONS
 from dml_bench.ledger.reckonings import Inflation
 from dml_bench.ledger.released import as_released, meets, released
-from dml_bench.ledger.section import Asked, Section, bullets
+from dml_bench.ledger.section import PRINTED_AT, Asked, Section, bullets
 from dml_bench.ledger.sentences import alone, inflated, interval, sentence, undecided
 from dml_bench.ledger.starts import Gain
 from dml_bench.ledger.verdicts import ABSENT, Line, firm, line, marked
@@ -130,7 +130,7 @@ def _printed(claim: Claim) -> tuple[Mapping[str, str], str]:
     metric, dataset = next(iter(rows[0]["expect"])), rows[0]["dataset"]
     values = [row["expect"][metric] for row in rows]
     sources = " and ".join(dict.fromkeys(row["source"] for row in rows))
-    where = f"{dataset} at the paper's budget, best epoch on the test"
+    where = f"{dataset} {PRINTED_AT}"
     both = " against ".join(map(cent, values))
     apart = {dataset: signed(values[0] - values[1])}
     return apart, f"Printed: {metric} {both} ({sources}; {where})."
@@ -160,7 +160,8 @@ def _pair(first: Published, second: Published, found: Sequence[Line]) -> Asked:
         found,
         sentence,
         {first.dataset: signed(first.value - second.value)},
-        f"Printed: {cent(first.value)} against {cent(second.value)} ({first.source}).",
+        f"Printed: {cent(first.value)} against {cent(second.value)} ({first.source};"
+        f" {PRINTED_AT}).",
         short,
         ("as printed", "the other way round", "not decided"),
     )

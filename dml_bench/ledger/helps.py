@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from dml_bench.ledger import budgeted, naming, starts, summary
-from dml_bench.ledger.section import Asked, Section
+from dml_bench.ledger.section import PRINTED_AT, Asked, Section
 from dml_bench.ledger.sentences import anchor, interval, outcome, sentence
 from dml_bench.ledger.settings import START
 from dml_bench.ledger.starts import Gain
@@ -113,10 +113,14 @@ def _stronger(places: Sequence[Sequence[Line]]) -> Iterator[str]:
     """Yield in short what the released loss gains over stronger and weaker starts."""
     for lines in places:
         each = "; ".join(
-            f"{signed(one.difference)} over {cent(one.values[1])} ({at(one, lines, briefly=True)})"
+            f"{signed(one.difference)} from {cent(one.values[1])}"
+            f"{', one seed' if one.half is None else ''} ({at(one, lines, briefly=True)})"
             for one in lines
         )
-        yield f"Without the neighbour, from the strongest start to the weakest: {each}."
+        yield (
+            "What the released loss without the neighbour gains, from the strongest start to the"
+            f" weakest (pixels, epochs and rate differ, too, as far as said): {each}."
+        )
 
 
 def _strengths(places: Sequence[Sequence[Line]]) -> Iterator[str]:
@@ -146,7 +150,8 @@ def _risen() -> tuple[Mapping[str, str], str]:
             apart[one.dataset] = signed(after.value - one.value)
             rise = f"{cent(one.value)} to {cent(after.value)}"
             told.append(f"{rise} ({one.dataset}; {one.source})")
-    return apart, f"Printed: pretrained weights rise from {' and from '.join(told)}."
+    rise = " and from ".join(told)
+    return apart, f"Printed: pretrained weights rise from {rise}; {PRINTED_AT}."
 
 
 def _drawn(one: Gain) -> bool:

@@ -29,7 +29,9 @@ WORDS = (
     "**code-seen, code-unseen**: the steps by which the authors' code lowers the rate; in fewer"
     " epochs than its first step the rate is constant. **warmup:0.1**: a tenth of the steps up,"
     " then down to nothing as a cosine.",
-    "**Sprint**: the project's own recipe, for a few epochs; **Muon**: an optimiser that makes the"
+    "**Sprint**: the project's own recipe, for a few epochs: the released loss with a gradient"
+    " through those asked, too, over each pair of views; by Muon from random weights, by SGD at"
+    " three tenths of the paper's rate from pretrained ones. **Muon**: an optimiser that makes the"
     " steps of matrices orthogonal.",
     "**A share of the images**: the same ones for everybody; on CIFAR-10 it is also all that is"
     " searched.",

@@ -1,16 +1,17 @@
-"""Rows of the ledger's suites that have no record: what the ledger was to ask and has not."""
+"""Rows of suites that have no record: what the ledger was to ask and has not."""
 
 from collections.abc import Sequence
+from pathlib import PurePath
 
 from dml_bench.ledger.budgets import Group, primary
 from dml_bench.ledger.printed import Row, is_row
 from dml_bench.suites import load, names
 
-PREFIX = "ledger-"
-"""How the names of the ledger's suites begin."""
+ASKED = "ledger-"
+"""How the names of the suites begin that are made for the ledger."""
 ABOUT = (
-    "The suites whose records the ledger asks, and their rows that have none, or not of each seed."
-    " What such a row was to answer is not decided by another."
+    "The suites that the records are of, and their rows that have none, or not of each seed. What"
+    " such a row was to answer is not decided by another."
 )
 
 
@@ -22,12 +23,16 @@ def section(groups: Sequence[Group]) -> list[str]:
     """
     lines = [ABOUT, "", "| suite | rows | with a record of each seed | without |"]
     lines.append("| :-- | --: | --: | :-- |")
-    for name in (each for each in names() if each.startswith(PREFIX)):
+    none = []
+    for name in names():
         rows = _rows(name)
         told = [_told(label, some, groups) for label, some in rows.items()]
         left = [text for text in told if text]
+        if left == list(rows) and not name.startswith(ASKED):
+            none.append(name)
+            continue
         lines.append(f"| {name} | {len(rows)} | {len(rows) - len(left)} | {'; '.join(left)} |")
-    return lines
+    return [*lines, *(["", f"Of no row there is a record: {', '.join(none)}."] if none else [])]
 
 
 def _rows(name: str) -> dict[str, list[Row]]:
@@ -50,5 +55,8 @@ def _told(label: str, rows: Sequence[Row], groups: Sequence[Group]) -> str:
 
 
 def _is(group: Group, row: Row) -> bool:
+    recipe = group[0].recipe
+    if (recipe.method, PurePath(recipe.dataset).name) != (row["method"], row["dataset"]):
+        return False  # soon told
     seen = primary(group[0]) == "knn@200"
-    return is_row(group[0].recipe, row, "seen" if seen else "unseen")
+    return is_row(recipe, row, "seen" if seen else "unseen")

@@ -9,7 +9,9 @@ from dml_bench.atomic import to_json
 from dml_bench.defaults import COMMON, DATASETS, TUNED, usual
 from dml_bench.ledger.budgets import EVERY, UNTRAINED, kept, views
 from dml_bench.ledger.claims import PLAIN
-from dml_bench.ledger.released import NEIGHBOURLY
+from dml_bench.ledger.released import NEIGHBOURLY, released_steps
+from dml_bench.methods import METHODS
+from dml_bench.methods.base import options
 from dml_bench.types import Recipe
 
 OWN = "sprint"
@@ -23,8 +25,15 @@ SETTING = frozenset(
 """Fields that a heading says, or that follow from others."""
 EACH = frozenset({"momentum", "weight_decay", "per_class", "dim", "order", "fit", "resize"})
 """Fields that two methods may have of their own, and that no sentence says."""
-SAID = frozenset({"batch_norm", "trained", "head", "neighbour"})
+SAID = frozenset(
+    {"batch_norm", "trained", "head", "neighbour", "lr", "batch", "optimiser", "temperature"}
+)
 """What a name says wherever it is not the usual, even if all of a method share it."""
+LOSSES: Mapping[str, Mapping[str, str]] = {
+    "invaspread": {},
+    OWN: {"form": "code", "detach_keys": "no", "negatives": "all"},
+}
+"""The methods whose loss is the released or the printed one -> what they have no option for."""
 VARIANTS: Mapping[str, Sequence[str]] = {
     "nce": ("constant",),
     "deepcluster": ("clusters",),
@@ -113,24 +122,37 @@ def _unsaid(recipe: Recipe, name: str, values: Sequence[Any]) -> Any:
         name: of a field or an option.
         values: of the rows; of two as frequent the first as text.
     """
-    plain = _plainly(recipe).get(name)
-    if plain in values or name in SAID:
+    plainly = _plainly(recipe)
+    plain = plainly.get(name)
+    if plain in values or (name in SAID and name in plainly) or name in _always(recipe):
         return plain
-    some = [value for value in values if name != "lr" or value] or values  # 0 trains nothing
-    counts = Counter(to_json(value) for value in some)
+    counts = Counter(to_json(value) for value in values)
     most = max(counts.values())
     first = min(text for text, n in counts.items() if n == most)
-    return next(value for value in some if to_json(value) == first)
+    return next(value for value in values if to_json(value) == first)
 
 
 def _plainly(recipe: Recipe) -> Mapping[str, Any]:
     """Return what goes without saying in a row: of the released recipe, and of the own one."""
+    if not recipe.epochs:
+        return COMMON
+    if recipe.method == OWN:
+        return {**COMMON, **own_unsaid(recipe), **options(METHODS[OWN].Method, {})}
+    steps = {**COMMON, **released_steps(recipe)}
+    if recipe.method != PLAIN["method"]:
+        return steps
+    told = {name.removeprefix("options."): value for name, value in PLAIN.items()}
+    return {**steps, **{name: value for name, value in told.items() if name not in _always(recipe)}}
+
+
+def _always(recipe: Recipe) -> Sequence[str]:
+    """Return what a name says whatever it is: what makes another method of one.
+
+    On birds it is the neighbour, which the released code has there and no equation of the paper.
+    """
     if recipe.method == PLAIN["method"]:
-        options = {name.removeprefix("options."): value for name, value in PLAIN.items()}
-        neighbour = PurePath(recipe.dataset).name in NEIGHBOURLY
-        return {**COMMON, **options, "neighbour": neighbour}
-    own = {**own_unsaid(recipe), "neighbour": False}
-    return {**COMMON, **own} if recipe.method == OWN else COMMON
+        return ("neighbour",) if PurePath(recipe.dataset).name in NEIGHBOURLY else ()
+    return () if recipe.method == OWN else VARIANTS.get(recipe.method, ())
 
 
 def own_unsaid(recipe: Recipe) -> Mapping[str, Any]:
@@ -158,17 +180,19 @@ def switches(recipe: Recipe) -> str:
 
 
 def _form(recipe: Recipe) -> Iterator[str]:
-    if recipe.method != "invaspread":
-        return
-    form = recipe.options["form"]
-    detached = recipe.options["detach_keys"]
-    stopped = form == "code" if detached == "form" else detached == "yes"
-    yield f"{form} form"
-    yield "self term" if form == "paper" else "no self term"
-    yield "stop-gradient" if stopped else "no stop-gradient"
-    yield "neighbour positive" if recipe.options["neighbour"] else "own second view"
-    if recipe.options["negatives"] != "all":
-        yield f"{recipe.options['negatives']} negatives"
+    if recipe.method in LOSSES:
+        told = {**LOSSES[recipe.method], **recipe.options}
+        form, detached = told["form"], told["detach_keys"]
+        stopped = form == "code" if detached == "form" else detached == "yes"
+        yield f"{form} form"
+        yield "self term" if form == "paper" else "no self term"
+        yield "stop-gradient" if stopped else "no stop-gradient"
+        yield "neighbour positive" if told["neighbour"] else "own second view"
+        if told["negatives"] != "all":
+            yield f"{told['negatives']} negatives"
+    for name in ("constant", "clusters", "temperature"):
+        if name in recipe.options:
+            yield f"{name} {_plain(recipe.options[name])}"
 
 
 def _shown(recipe: Recipe) -> Iterator[str]:

@@ -13,7 +13,7 @@ from dml_bench.ledger.budgets import (
     primary,
     setting,
 )
-from dml_bench.ledger.reckonings import of_result
+from dml_bench.ledger.reckonings import of_result, told_of_rates
 from dml_bench.ledger.released import as_released, released_loss
 from dml_bench.ledger.verdicts import Line, line
 from dml_bench.published import Published, published
@@ -50,7 +50,7 @@ def orders(groups: Sequence[Group]) -> list[Order]:
         here = [g for g in groups if place(g[0])[0] in ours and g[0].recipe.epochs]
         here = [g for g in here if g[0].recipe.lr and g[0].recipe.method not in UNTRAINED]
         for some in _budgets(here):
-            found += _orders(cells, some)
+            found += _orders(cells, some, here)
     return found
 
 
@@ -63,7 +63,9 @@ def _budgets(groups: Sequence[Group]) -> Iterable[Sequence[Group]]:
     return found.values()
 
 
-def _orders(cells: Sequence[Published], groups: Sequence[Group]) -> Iterator[Order]:
+def _orders(
+    cells: Sequence[Published], groups: Sequence[Group], every: Sequence[Group]
+) -> Iterator[Order]:
     best = {cell: _best(cell, groups) for cell in sorted(cells, key=lambda c: -c.value)}
     for first, second in combinations(best, 2):
         a, b = best[first], best[second]
@@ -72,7 +74,7 @@ def _orders(cells: Sequence[Published], groups: Sequence[Group]) -> Iterator[Ord
         measure = (first.metric, of_result)
         one = line(a, b, measure, where=setting(a[0])) if first.value > second.value else None
         if one:
-            yield first, second, one
+            yield first, second, told_of_rates(one, every)
 
 
 def _best(cell: Published, groups: Sequence[Group]) -> Group | None:

@@ -13,6 +13,7 @@ from dml_bench.ledger.budgeted import value
 from dml_bench.ledger.budgets import UNTRAINED, Group
 from dml_bench.ledger.naming import switches
 from dml_bench.ledger.orders import STANDS_FOR
+from dml_bench.ledger.section import PRINTED_AT
 from dml_bench.ledger.sentences import links
 from dml_bench.methods import METHODS
 from dml_bench.methods.base import options
@@ -149,6 +150,7 @@ def _without() -> Iterator[str]:
     rows = [row for name in SUITES for row in load(name).runs]
     known = {(r["dataset"], m, v) for r in rows for m, v in r.get("expect", {}).items()}
     yield from ("### Printed, and no suite runs it", "")
+    yield from (f"Each {PRINTED_AT}.", "")
     yield from ("| printed | row | dataset | numbers |", "| :-- | :-- | :-- | :-- |")
     alone = [cell for cell in _papers() if (cell.dataset, cell.metric, cell.value) not in known]
     for (source, label, dataset), some in groupby(

@@ -180,9 +180,9 @@ SPEED = Question(
     " has its released rate, another method the one of the suite. For NCE and NPSoftmax lower ones"
     " were tried on letters (suite `ledger-rates`: six epochs, seed 0, by Recall@1 on the test"
     " letters, the same that are counted here); the best of them is run beside it with three"
-    " seeds. With the constant of the first batch NCE ended the higher the lower the rate was, and"
-    " nowhere above the untrained network. Exemplar has a lower rate on letters. Where a row says"
-    " of how many rates it is the best, it is the best on the test, of those with as many epochs."
+    " seeds. Exemplar has a lower rate on letters. Where a row says of how many rates it is the"
+    " best, it is the best on the test, of those with as many epochs; where another rate did better"
+    " at another budget, it says so."
     " One that does not end above the untrained network has not begun to learn in these epochs:"
     " that InvaSpread has is all that is shown beside it, and how fast the other learns later is"
     " not asked. `tests/test_learning.py` holds that they learn at all, of fewer images in more"
@@ -191,9 +191,10 @@ SPEED = Question(
     " below what the paper states of two epochs: the loss is that of the released lines"
     " (`tests/test_losses.py`), the vote that of its definition (`tests/test_probes.py`), and what"
     " the precision does is asked by itself; the images are JPEG copies, and what that costs is"
-    " not known.",
-    "60 % weighted kNN on CIFAR-10 after 2 epochs of InvaSpread, 25 of NCE and 45 of Exemplar"
-    " (Ye et al., CVPR 2019, section 4.1)",
+    " not known; nor is what the released code's batch norm does on its four devices, where each"
+    " sees 64 images of one view, and ours all of both.",
+    "60 % weighted kNN on CIFAR-10 are reached after 2 epochs by InvaSpread, 25 by NCE, 45 by"
+    " Exemplar (Ye et al., CVPR 2019, section 4.1)",
     goals=(
         Goal(
             "InvaSpread comes to {} % weighted kNN in two epochs of CIFAR-10",

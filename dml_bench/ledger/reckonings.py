@@ -4,16 +4,19 @@ Numbers and verdicts; the sentences are made elsewhere.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from dml_bench.ledger.budgets import Group, matched, primary, setting
-from dml_bench.ledger.claims import Claim
+from dml_bench.ledger.budgets import BUDGET, Group, alike, budget, matched, primary, setting
+from dml_bench.ledger.claims import PLAIN, Claim
 from dml_bench.ledger.verdicts import Line, Measure, line
 from dml_bench.selection import BEST, OVER_LAST, ledger
 from dml_bench.statistics import over_seeds
 from dml_bench.types import RunResult
+
+ELSE = BUDGET - {"epochs"} | {"method"}
+"""What recipes have alike that differ in rate, schedule and epochs."""
 
 
 def of_result(result: RunResult) -> float | None:
@@ -55,6 +58,8 @@ def of_claim(claim: Claim, groups: Sequence[Group]) -> list[Line]:
         if one:
             found[one.where].append(one)
     best = [_served(some) if claim.across else _longest(some) for some in found.values()]
+    if claim.across:
+        best = [told_of_rates(one, groups) for one in best]
     return sorted(best, key=lambda one: str(one.where))
 
 
@@ -72,6 +77,40 @@ def _served(found: Sequence[Line]) -> Line:
     rates = {one.b[0].recipe.lr for one in found}
     told = f"{best.b[0].recipe.method} at the best of {len(rates)} rates"
     return replace(best, remark=told) if len(rates) > 1 else best
+
+
+def told_of_rates(one: Line, groups: Sequence[Group]) -> Line:
+    """Return a comparison of two methods, with where a side did better at another rate.
+
+    InvaSpread stands as released, at whichever rate it does best.
+
+    Args:
+        one: the comparison.
+        groups: the runs of each recipe, one a seed.
+    """
+    sides = [side for side in (one.a, one.b) if side[0].recipe.method != PLAIN["method"]]
+    told = [one.remark, *(_better_rate(side, groups) for side in sides)]
+    return replace(one, remark="; ".join(filter(None, told)))
+
+
+def _better_rate(side: Group, groups: Sequence[Group]) -> str:
+    """Return at which rate that a budget has not a recipe did better at another, in words."""
+    recipe = side[0].recipe
+    same = [g for g in groups if alike(g[0], side[0], ELSE) and _options(g) == _options(side)]
+    here = {g[0].recipe.lr for g in same if g[0].recipe.epochs == recipe.epochs}
+    mean = {id(g): fmean(run.metrics[primary(run)] for run in g) for g in same}
+    for epochs in sorted({g[0].recipe.epochs for g in same} - {recipe.epochs}):
+        there = [g for g in same if g[0].recipe.epochs == epochs]
+        mine = [mean[id(g)] for g in there if g[0].recipe.lr == recipe.lr]
+        best = max(there, key=lambda g: mean[id(g)])
+        if mine and mean[id(best)] > max(mine) and best[0].recipe.lr not in here:
+            looked = budget(best[0]).epochs
+            return f"{recipe.method} did better at the rate {best[0].recipe.lr:g} in {looked}"
+    return ""
+
+
+def _options(group: Group) -> Mapping[str, object]:
+    return group[0].recipe.options
 
 
 def caught_up(one: Line) -> str:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from dml_bench.ledger.claims import PLAINLY
 from dml_bench.ledger.verdicts import ABSENT, Line
 
+PRINTED_AT = "at the paper's budget, best epoch on the test"
+"""Of what run a printed number is."""
 Tell = Callable[[Line, str], str]
 """A comparison, and where the records lie seen from the page -> a sentence."""
 

@@ -107,7 +107,11 @@ def outcome(one: Line) -> str:
     if one.hair:
         return f"{word} weakly"
     if one.expected == ALIKE and one.verdict == OPEN and one.half is not None:
-        return f"{word}, at most {cent(abs(one.difference) + one.half)} apart"
+        most = cent(abs(one.difference) + one.half)
+        unlike = abs(one.difference) > one.half
+        return (
+            f"{word}: they differ, by at most {most}" if unlike else f"{word}, at most {most} apart"
+        )
     return word
 
 

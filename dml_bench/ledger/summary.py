@@ -11,7 +11,8 @@ from dml_bench.ledger.verdicts import ABSENT, OPEN, WORDS, Line, at
 from dml_bench.parts import cent
 
 HEADER = (
-    "| claim | printed | where | measured | first | second | difference | seeds | verdict |",
+    "| claim | printed (paper's budget) | where | measured | first | second | difference | seeds |"
+    " verdict |",
     "| :-- | --: | :-- | :-- | --: | --: | :-- | --: | :-- |",
 )
 NEITHER, BEHIND = "‡", "†"
@@ -36,15 +37,23 @@ def abstract(sections: Sequence[Section]) -> list[str]:
 
 
 def _counts(sections: Sequence[Section]) -> Iterator[str]:
-    """Yield a table of how many comparisons of each question came out how."""
-    yield f"| question | {' | '.join(WORDS)} | claims {ABSENT} |"
-    yield "| :-- | --: | --: | --: | --: | --: |"
-    for section in sections:
-        if section.asked:
-            found = [*section.compared]
-            absent = sum(not claim.found for claim in section.asked)
-            cells = [_link(section), *(_count(found, word) for word in WORDS), str(absent or "")]
-            yield f"| {' | '.join(cells)} |"
+    """Yield a table of how many comparisons came out how: of a question, or of each of its claims.
+
+    Of each claim where they are unlike each other; many that ask the same of many are one row.
+    """
+    some = [section for section in sections if section.asked]
+    absent = [sum(not claim.found for claim in section.asked) for section in some]
+    words = [*WORDS, *([f"claims {ABSENT}"] if any(absent) else [])]
+    yield f"| question | {' | '.join(words)} |"
+    yield f"| :-- | {' | '.join('--:' for _ in words)} |"
+    for section, missing in zip(some, absent, strict=True):
+        claims = section.asked if _is_by_claim(section) and len(section.asked) > 1 else ()
+        cells = ["" if claims else _count([*section.compared], word) for word in WORDS]
+        cells.append(str(missing or ""))
+        yield f"| {' | '.join([_link(section), *cells[: len(words)]])} |"
+        for claim in claims:
+            cells = [_count(claim.found, word) for word in WORDS] + [""]
+            yield f"| … {' | '.join([claim.text, *cells[: len(words)]])} |"
 
 
 def _count(found: Sequence[Line], verdict: str) -> str:
@@ -62,15 +71,21 @@ def _told(section: Section) -> Iterator[str]:
     every = list(section.compared)
     ran = [claim for claim in section.asked if claim.found]
     places = {one.where: at(one, every, briefly=True) for one in every}
-    yield from _by_claim(ran, places) if len(ran) <= len(places) else _by_place(ran, places)
     if decided := [one for one in every if one.decided and _of_two_methods(one)]:
         risen = sum(one.idle == (False, False) for one in decided) or "none"
         unknown = sum(None in one.idle for one in decided)
         rest = f"; of {unknown} a start was not run" if unknown else ""
         told = f"{risen} are of two that both end above their start{rest}"
-        yield f"Of the {len(decided)} decided, {told}."
+        yield f"Of the {len(decided)} decided between two methods, {told}."
+    yield from _by_claim(ran, places) if _is_by_claim(section) else _by_place(ran, places)
     if absent := [claim.text for claim in section.asked if not claim.found]:
         yield f"**{ABSENT}**: {'; '.join(absent)}."
+
+
+def _is_by_claim(section: Section) -> bool:
+    """Return whether a question has no more claims that ran than places."""
+    ran = sum(bool(claim.found) for claim in section.asked)
+    return ran <= len({one.where for one in section.compared})
 
 
 def _by_claim(ran: Sequence[Asked], places: Mapping[Where, str]) -> Iterator[str]:
