@@ -128,7 +128,7 @@ def _tell(folder: Path) -> None:
 
     found, twins = read_records(folder), read_records(folder / ELSEWHERE)
     told = account.write(found, folder, twins)
-    for path in [told, *page.write_records(found, folder, twins)]:
+    for path in [*told, *page.write_records(found, folder, twins)]:
         print(path)
 
 

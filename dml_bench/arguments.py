@@ -202,7 +202,7 @@ def _add_ledger(commands: "Commands") -> None:
     )  # fmt: skip
     p.add_argument(
         "--records", type=Path, metavar="DIR",
-        help=f"of published records; LEDGER.md and LEDGER.html are written beside it, plots/ into"
+        help=f"of published records; LEDGER.md, RUNS.md and LEDGER.html go beside it, plots/ into"
         f" it; default: {PUBLISHED}, here or in the checkout",
     )  # fmt: skip
     p.set_defaults(command="ledger")

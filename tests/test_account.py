@@ -518,14 +518,17 @@ def test_only_who_is_published_is_compared_with_what_was_made_elsewhere():
     [one] = claim.found
     assert [result.recipe.seed for result in one.a] == [1]
     assert (one.difference, one.half, one.verdict) == (pytest.approx(-0.01), None, "one seed")
-    text = account.text([], "published", there)
+    text = account.documents([], "published", there)[account.NAME]
     assert f"**not run yet**: {elsewhere.CLAIM}." in text
 
 
 def test_the_rules_lead_to_what_the_processor_moves_where_it_was_asked():
     here, there = on("a", seeds([0.6, 0.61])), on("b", seeds([0.6, 0.61]))
     here += on("b", seeds([0.5, 0.51], augmentation="C+G+F"))
-    told = [" ".join(account.text(here, "published", twins).split()) for twins in ((), there)]
+    told = [
+        " ".join(account.documents(here, "published", twins)[account.NAME].split())
+        for twins in ((), there)
+    ]
     assert all("In 1 of all 1 comparisons" in text for text in told)
     assert "what that moves was not measured by itself." in told[0]
     assert "moves is [asked by itself](#what-the-kind-of-processor-moves)." in told[1]
@@ -538,7 +541,9 @@ def test_pairs_of_two_kinds_of_processor_and_of_two_sizes_are_told():
     both = [*on("a", seeds([0.6, 0.61])), *on("b", seeds([0.5, 0.51], augmentation="C+G+F"))]
     short, lines = answer("Each augmentation's share", both)
     assert any(text.endswith(", on two kinds of processor.") for text in lines)
-    assert "In 1 of all 1 comparisons" in " ".join(account.text(both, "published").split())
+    assert "In 1 of all 1 comparisons" in " ".join(
+        account.documents(both, "published")[account.NAME].split()
+    )
     some = [both[0], replace(both[1], environment={"processor": "b"}), *both[2:]]
     _, lines = answer("Each augmentation's share", some)
     assert any(text.endswith(", on two kinds of processor in 1 of 2 pairs.") for text in lines)
@@ -730,7 +735,8 @@ def test_gains_stand_beside_the_network_that_the_training_began_with():
     ]
     assert found[0].features is None
     assert found[1].features.values == pytest.approx((0.47, 0.61))
-    short, lines = answer("When does it help at all", everything)
+    short, _ = answer("When does it help at all", everything)
+    lines = account.documents(everything, "published")[account.TABLES].split("## What each")[0]
     where = "cub100_crops, 80 px, 1 epoch of 100 images, bf16"
     for over in ("the same network untrained", "the frozen features, no head"):
         told = row(short, f"from ImageNet weights, without labels: above {over}")
@@ -738,7 +744,7 @@ def test_gains_stand_beside_the_network_that_the_training_began_with():
     told = row(short, "InvaSpread as released ends above what it started from")
     assert told[1:7] == ["+7.0", where, "recall@1", "47.0", "55.0", "-8.0 [-10.5, -5.5]"]
     assert told[-1] == "**fails**"
-    assert sum(text.startswith("| invaspread") for text in lines) == 2
+    assert lines.count("\n| invaspread") == 2
     names = "invaspread (neighbour=False, batch_norm=frozen, head=projection)"
     assert f"| {names} | {where} | +4.0 [+1.5, +6.5] | 3 | **holds** |" in short
     above = f"1 recipes end above the frozen features ({names} +4.0 on cub100_crops 1 × 100)"
@@ -1277,7 +1283,7 @@ def test_rows_are_named_by_what_does_not_go_without_saying_and_no_two_alike():
 
 
 def test_the_ledger_of_nothing_is_whole():
-    text = account.text([], "published")
+    text = account.documents([], "published")[account.NAME]
     assert text.count("ot run yet") > 100
     for part in (("## In short", "## How it"), ("## Datasets", "## Printed")):
         assert "**holds" not in text.split(part[0])[1].split(part[1])[0]
@@ -1285,7 +1291,7 @@ def test_the_ledger_of_nothing_is_whole():
 
 
 def test_every_answer_links_to_a_section_that_is_there():
-    text = account.text([], "published")
+    text = account.documents([], "published")[account.NAME]
     there = {anchor(title[3:]) for title in text.splitlines() if title.startswith("## ")}
     linked = re.findall(r"\(#([^)]+)\)", text)
     assert linked
@@ -1297,10 +1303,30 @@ def committed():
     return (ROOT / "results" / account.NAME).read_text(encoding="utf-8")
 
 
-def test_every_link_of_the_ledger_leads_to_a_record(committed):
-    linked = set(re.findall(r"\]\((published/[^)]+)\)", committed))
-    assert linked
-    assert [path for path in sorted(linked) if not (ROOT / "results" / path).exists()] == []
+@pytest.fixture(scope="module")
+def tables():
+    return (ROOT / "results" / account.TABLES).read_text(encoding="utf-8")
+
+
+def test_every_link_of_the_ledger_leads_to_a_file(committed, tables):
+    for text in (committed, tables):
+        linked = set(re.findall(r"\]\(([^)#]+)\)", text))
+        assert any(path.endswith("/result.json") for path in linked)
+        assert [path for path in sorted(linked) if not (ROOT / "results" / path).exists()] == []
+
+
+def test_a_file_of_the_ledger_is_small_enough_to_be_shown(committed, tables):
+    """Where code is hosted, Markdown beyond half a megabyte is shown as it is written."""
+    for text in (committed, tables):
+        assert len(text.encode()) < 400_000
+
+
+def test_every_row_of_the_long_tables_points_to_its_runs(tables):
+    rows = [text for text in tables.splitlines() if text.startswith("| ")]
+    rows = [text for text in rows if not text.startswith(("| recipe ", "| :--"))]
+    assert len(rows) > 200
+    assert all(re.search(r"\[s\d\]\(published/[^)]+\)", text) for text in rows)
+    assert sum(") from [s" in text for text in rows) > 50
 
 
 def test_every_sentence_of_the_ledger_points_to_its_runs(committed):
@@ -1314,9 +1340,8 @@ def test_every_sentence_of_the_ledger_points_to_its_runs(committed):
             assert re.search(r"Runs: (\[s\d+\]\(published/[^)]+\)| |against)+", text), text
         else:
             plain = ("| ", "**", "### ", "Checked: ", "The paper says: ", "Alignment is ", "- not")
+            plain += ("Each training by itself: [`RUNS.md`]",)
             assert text.startswith(plain), text
-    gains = [text for text in committed.splitlines() if ") from [s" in text]
-    assert len(gains) > 50
     for part in told_of:  # what a table says of a claim, a sentence with links says, too
         told = [text for text in part.splitlines() if text.startswith("- ")]
         for cells in _claims(part):
@@ -1352,8 +1377,10 @@ def test_the_command_writes_it_beside_the_records(tmp_path, capsys):
     (folder / kept.name).mkdir(parents=True)
     (folder / kept.name / "result.json").write_bytes((kept / "result.json").read_bytes())
     assert main(["ledger", "--records", str(folder)]) == 0
-    assert capsys.readouterr().out == f"{tmp_path / 'LEDGER.md'}\n{tmp_path / 'LEDGER.html'}\n"
-    assert (tmp_path / "LEDGER.md").read_text() == account.text(read_records(folder), "published")
+    names = ("LEDGER.md", "RUNS.md", "LEDGER.html")
+    assert capsys.readouterr().out.split() == [str(tmp_path / name) for name in names]
+    for name, text in account.documents(read_records(folder), "published").items():
+        assert (tmp_path / name).read_text() == text
 
 
 def test_a_folder_without_records_is_refused(tmp_path, capsys):

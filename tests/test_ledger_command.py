@@ -43,17 +43,17 @@ def text(made):
 def test_it_names_the_files_that_it_wrote_and_leaves_no_older_plot(made):
     root, said = made
     plots = set((root / "published" / "plots").iterdir())
-    assert said[0] == root / account.NAME
+    assert said[:2] == [root / account.NAME, root / account.TABLES]
     assert said[-1] == root / "LEDGER.html"
     assert len(said) == len(set(said))
-    assert set(said[1:-1]) == plots
+    assert set(said[2:-1]) == plots
     assert {path.suffix for path in plots} == {".svg"}
 
 
 def test_the_committed_ledger_and_plots_are_what_it_writes(made):
     root, said = made
     committed = {path.name for path in (PUBLISHED / "plots").iterdir()}
-    assert committed == {path.name for path in said[1:-1]}, AGAIN
+    assert committed == {path.name for path in said[2:-1]}, AGAIN
     for path in said[:-1]:
         assert path.read_bytes() == (RESULTS / path.relative_to(root)).read_bytes(), AGAIN
 
@@ -79,6 +79,7 @@ def test_the_page_holds_all_that_the_ledger_says_of_each_question(text):
     for question in found:
         assert prose.blocks(summary.short(question), f"{question.title}, in short") in text
         assert prose.blocks(question.lines(prose.FOLDER), question.title) in text
+        assert prose.blocks(question.tables, f"{question.title}, training by training") in text
 
 
 def test_the_short_answers_lead_to_their_sections_and_every_run_to_its_record(text):
@@ -119,8 +120,10 @@ def test_publishing_writes_the_ledger_its_plots_and_page_anew(tmp_path, run, cap
     stale.parent.mkdir(parents=True)
     for path in (ledger, page, stale):
         path.write_text("before")
-    assert published(tmp_path, capsys)[-2:] == [str(ledger), str(page)]
-    for path in (ledger, page):
+    tables = tmp_path / account.TABLES
+    assert published(tmp_path, capsys)[-3:] == [str(ledger), str(tables), str(page)]
+    assert ledger.read_text(encoding="utf-8").startswith("# The ledger")
+    for path in (tables, page):
         assert run in path.read_text(encoding="utf-8")
     assert not stale.exists()
 

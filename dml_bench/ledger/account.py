@@ -1,7 +1,7 @@
 """results/LEDGER.md: what papers printed, what was run here, and what the runs decide.
 
-Written from the published records alone. Every sentence that says what came out links to the
-records that carry it.
+Beside it results/RUNS.md, its long tables. Written from the published records alone. Every sentence
+that says what came out links to the records that carry it.
 """
 
 from collections.abc import Sequence
@@ -11,19 +11,25 @@ from typing import cast
 from dml_bench.atomic import atomic_write
 from dml_bench.ledger import budgeted, elsewhere, legend, missing, printed
 from dml_bench.ledger.answers import answers
-from dml_bench.ledger.budgets import gathered
+from dml_bench.ledger.budgets import Group, gathered
 from dml_bench.ledger.section import Section, sure
 from dml_bench.ledger.sentences import anchor, processors
 from dml_bench.ledger.summary import BEHIND, NEITHER, abstract, short
 from dml_bench.ledger.verdicts import Line, firm
 from dml_bench.types import RunResult
 
-NAME = "LEDGER.md"
+NAME, TABLES = "LEDGER.md", "RUNS.md"
 HEAD = """# The ledger
 
 Written by `dml-bench ledger` from the records under `results/{folder}`; no verdict and no number of
-ours is typed. In pictures: [`{folder}/plots`]({folder}/plots); what surprises, and what was found
-about it: [`{folder}/README.md`]({folder}/README.md).
+ours is typed. Every recipe that was run, a table a budget, and what it gained over its start:
+[`{tables}`]({tables}). In pictures: [`{folder}/plots`]({folder}/plots). What surprises, and what
+was found about it: [`{folder}/README.md`]({folder}/README.md).
+"""
+RUNS = """# What was run
+
+The long tables of [the ledger]({ledger}), written with it, where the words are explained. The seeds
+of a recipe stand together; each row has links to its runs.
 """
 SHORT = f"""How many comparisons of each question came out how, or of each of its claims where these
 are unlike each other; then what it comes to, in brackets by how many points the first side is
@@ -69,8 +75,10 @@ ASKED = f"what that moves is [asked by itself](#{anchor(elsewhere.TITLE)})"
 UNASKED = "what that moves was not measured by itself"
 
 
-def write(records: Sequence[RunResult], folder: Path, twins: Sequence[RunResult] = ()) -> Path:
-    """Write the ledger of a folder of records beside it; return the file.
+def write(
+    records: Sequence[RunResult], folder: Path, twins: Sequence[RunResult] = ()
+) -> list[Path]:
+    """Write the ledger of a folder of records beside it, and its long tables; return the files.
 
     Args:
         records: of published runs.
@@ -78,47 +86,48 @@ def write(records: Sequence[RunResult], folder: Path, twins: Sequence[RunResult]
         twins: of the same recipes, made on another kind of processor.
 
     Raises:
-        StoreError: the file cannot be written.
+        StoreError: a file cannot be written.
     """
-    path = folder.parent / NAME
-    atomic_write(path, text(records, folder.name, twins))
-    return path
+    made = documents(records, folder.name, twins)
+    for name, words in made.items():
+        atomic_write(folder.parent / name, words)
+    return [folder.parent / name for name in made]
 
 
-def text(records: Sequence[RunResult], folder: str, twins: Sequence[RunResult] = ()) -> str:
-    """Return the ledger as Markdown.
+def documents(
+    records: Sequence[RunResult], folder: str, twins: Sequence[RunResult] = ()
+) -> dict[str, str]:
+    """Return the ledger and its long tables as Markdown: the name of a file -> what it says.
 
     Args:
         records: of published runs.
-        folder: where they lie, seen from the ledger.
+        folder: where they lie, seen from the files.
         twins: of the same recipes, made on another kind of processor.
     """
     groups = gathered(records)
     sections = answers(groups, folder, twins)
-    lines = [
-        HEAD.format(folder=folder),
-        "## In short",
-        "",
-        SHORT,
-        "",
-        *abstract(sections),
-        "",
-        "## How it decides",
-        "",
-        rules(sections),
-        "",
-        "## Datasets and words",
-        "",
-        *legend.section(groups),
-        "",
-    ]
+    made = {NAME: _ledger(groups, sections, folder), TABLES: _tables(groups, sections, folder)}
+    return {name: "\n".join(lines).rstrip() + "\n" for name, lines in made.items()}
+
+
+def _ledger(groups: Sequence[Group], sections: Sequence[Section], folder: str) -> list[str]:
+    lines = [HEAD.format(folder=folder, tables=TABLES)]
+    lines += ["## In short", "", SHORT, "", *abstract(sections), ""]
+    lines += ["## How it decides", "", rules(sections), ""]
+    lines += ["## Datasets and words", "", *legend.section(groups), ""]
     for section in sections:
         lines += [f"## {section.title}", "", *short(section), "", *section.lines(folder), ""]
+        if section.tables:
+            lines += [f"Each training by itself: [`{TABLES}`]({TABLES}).", ""]
     lines += ["## Printed numbers, and ours of the same budget", ""]
     lines += printed.section(groups, folder)
-    lines += ["## What was not run", "", *missing.section(groups), ""]
-    lines += ["## What was run, a table a budget", "", *budgeted.section(groups, folder)]
-    return "\n".join(lines).rstrip() + "\n"
+    return [*lines, "## What was not run", "", *missing.section(groups)]
+
+
+def _tables(groups: Sequence[Group], sections: Sequence[Section], folder: str) -> list[str]:
+    gains = [text for section in sections for text in section.tables]
+    lines = [RUNS.format(ledger=NAME), "## What training gains", "", *gains]
+    return [*lines, "## What each recipe came to", "", *budgeted.section(groups, folder)]
 
 
 def rules(sections: Sequence[Section]) -> str:

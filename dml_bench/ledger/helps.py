@@ -46,7 +46,8 @@ def helps(found: Sequence[Gain], folder: str) -> Section:
         [Asked(text, released, sentence, printed, about)],
         lead=[*_best(found), *_stronger(strengths)],
         notes=[*summary.tally(list(_kinds(found))), "", *_above(found), "", *_strengths(strengths)],
-        after=[*budgeted.gains(found, folder), *CHECKED],
+        after=CHECKED,
+        tables=budgeted.gains(found, folder),
         gains=[one for gain in found for one in gain.lines],
     )
 

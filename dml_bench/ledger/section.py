@@ -46,6 +46,7 @@ class Section(NamedTuple):
         lead: what stands of it in short beside them, sentences in Markdown.
         notes: its tables beside that of the claims, in Markdown.
         after: what stands below all else.
+        tables: long ones, which the file has apart.
         gains: comparisons of no claim, of its tables of what training gains.
     """
 
@@ -54,6 +55,7 @@ class Section(NamedTuple):
     lead: Sequence[str] = ()
     notes: Sequence[str] = ()
     after: Sequence[str] = ()
+    tables: Sequence[str] = ()
     gains: Sequence[Line] = ()
 
     @property
@@ -68,7 +70,7 @@ class Section(NamedTuple):
         )
 
     def lines(self, folder: str) -> list[str]:
-        """Return all of it but its heading and its tables, in Markdown.
+        """Return all of it but its heading and all of its tables, in Markdown.
 
         Args:
             folder: where the records lie, seen from the page.
