@@ -82,7 +82,7 @@ def _served(found: Sequence[Line]) -> Line:
 def told_of_rates(one: Line, groups: Sequence[Group]) -> Line:
     """Return a comparison of two methods, with where a side did better at another rate.
 
-    InvaSpread stands as released, at whichever rate it does best.
+    InvaSpread stands as released, whatever other rates do.
 
     Args:
         one: the comparison.
