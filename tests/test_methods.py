@@ -49,6 +49,38 @@ def test_a_users_method_whose_supervision_is_none_of_the_words_is_refused(tmp_pa
     assert METHODS[str(own)].Method.supervision == "supervised"
 
 
+OWN = """
+from dml_bench.methods.base import BaseMethod
+
+class Method(BaseMethod):
+    supervision, views = {supervision!r}, {views!r}
+
+    def __init__(self, {arguments}):
+        super().__init__()
+
+    def loss(self, vectors, batch):
+        return vectors.sum()
+"""
+
+
+def own(tmp_path, arguments="", supervision="unsupervised", views=2):
+    """A user's method in a file of its own; the name of the file."""
+    file = tmp_path / "own.py"
+    file.write_text(OWN.format(arguments=arguments, supervision=supervision, views=views))
+    return str(file)
+
+
+@pytest.mark.parametrize("name", ["momentum", "seed", "options", "source"])
+def test_a_users_option_by_the_name_of_a_recipe_field_is_refused(tmp_path, name):
+    said = f"own.py: expected option names that no recipe field has, found '{name}'; rename"
+    with pytest.raises(DataError, match=said):
+        METHODS[own(tmp_path, f"{name}=0.99")]
+
+
+def test_what_is_given_to_a_users_method_may_be_called_like_a_field(tmp_path):
+    assert options(METHODS[own(tmp_path, "dim, n_items, keep=0.9")].Method, {}) == {"keep": 0.9}
+
+
 @pytest.mark.parametrize(
     "chosen",
     [

@@ -1,6 +1,7 @@
 """Methods: one file each, registered here by its name; or a file of the user's."""
 
 import inspect
+from dataclasses import fields
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,7 +27,7 @@ class Methods(Catalogue):
 
 
 def _own(name: str) -> SimpleNamespace:
-    from dml_bench.methods.base import GIVEN, BaseMethod  # torch, when it is used
+    from dml_bench.methods.base import BaseMethod  # torch, when it is used
     from dml_bench.rows import SUPERVISION
 
     found = part(name, usual="Method")
@@ -37,12 +38,27 @@ def _own(name: str) -> SimpleNamespace:
             f"{name}: expected supervision to be one of {', '.join(SUPERVISION)}, found"
             f" {found.supervision!r}; write that"
         )
-    for option in list(inspect.signature(found.__init__).parameters.values())[1:]:
-        if option.default is option.empty and option.name not in GIVEN:
-            raise DataError(
-                f"{name}: expected a default for the option '{option.name}', found none; give one"
-            )
+    for argument in list(inspect.signature(found.__init__).parameters.values())[1:]:
+        _refuse_argument(name, argument)
     return SimpleNamespace(Method=found, __doc__=found.__doc__ or "")
+
+
+def _refuse_argument(name: str, argument: inspect.Parameter) -> None:
+    """Refuse an argument of a user's constructor that can be no option of a recipe."""
+    from dml_bench.methods.base import GIVEN
+    from dml_bench.types import Recipe
+
+    if argument.name in GIVEN:
+        return
+    if argument.default is argument.empty:
+        raise DataError(
+            f"{name}: expected a default for the option '{argument.name}', found none; give one"
+        )
+    if argument.name in {field.name for field in fields(Recipe)}:
+        raise DataError(
+            f"{name}: expected option names that no recipe field has, found '{argument.name}';"
+            " rename the argument"
+        )
 
 
 METHODS = Methods(
