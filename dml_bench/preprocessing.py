@@ -1,11 +1,13 @@
 """How images were shown to a network when its weights were trained."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from dml_bench import weights as files
 from dml_bench.backbones import find_builder
-from dml_bench.errors import DataError
+from dml_bench.errors import DataError, RecipeError
+from dml_bench.fields import checked
 from dml_bench.foundation import FOUNDATIONS
 from dml_bench.plugins import HUB, is_plugin, said_beside
 from dml_bench.registry import unknown
@@ -21,6 +23,7 @@ PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 HALF = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 CIFAR = {"mean": (0.4914, 0.4822, 0.4465), "std": (0.2023, 0.1994, 0.2010)}
+FITS = ("squash", "centre")
 LITE = {
     "mean": (127 / 255, 127 / 255, 127 / 255),
     "std": (128 / 255, 128 / 255, 128 / 255),
@@ -45,6 +48,7 @@ def preprocessing(backbone: str, weights: str) -> dict[str, Any]:
     Raises:
         UnknownNameError: no such backbone.
         DataError: weights that are missing or unreadable.
+        RecipeError: a user's file whose `PREPROCESSING` means nothing.
 
     Source:
         torchvision and timm: what they publish beside the weights. EfficientNet-Lite: mean 127 and
@@ -100,11 +104,26 @@ def _published(backbone: str) -> dict[str, Any]:
 def _own(backbone: str, usual: dict[str, Any]) -> dict[str, Any]:
     """What a user's file says in `PREPROCESSING`, over what is usual."""
     said = None if backbone.startswith(HUB) else said_beside(backbone, "PREPROCESSING")
+    if said is None:
+        return dict(usual)
+    where = f"PREPROCESSING in {backbone}"
+    if not isinstance(said, Mapping):
+        raise RecipeError(f"{where}: expected a dictionary, found {said!r}; write {{'mean': ...}}")
+    return {**usual, **{name: _said(where, name, value) for name, value in said.items()}}
+
+
+def _said(where: str, name: Any, value: Any) -> Any:
+    """Return a value of a user's file, checked as the recipe's field of that name is."""
     known = ("mean", "std", "fit", "resize", "crop")
-    for name in said or {}:
-        if name not in known:
-            raise unknown(f"field of PREPROCESSING in {backbone}", name, known)
-    return {**usual, **(said or {})}
+    if name not in known:
+        raise unknown(f"field of {where}", str(name), known)
+    try:
+        kept = checked(name, value)
+    except RecipeError as error:
+        raise RecipeError(f"{where}: {error}") from error
+    if name == "fit" and kept not in FITS:
+        raise unknown(f"fit of {where}", kept, FITS)
+    return kept
 
 
 def _foundation_shape(backbone: str) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from dml_bench.methods.base import BaseMethod, make, options
 from dml_bench.optimisation import KNOWN, rate
 from dml_bench.plugins import digest
 from dml_bench.precision import fast_at_bf16
+from dml_bench.preprocessing import FITS
 from dml_bench.registry import unknown
 from dml_bench.types import Dataset, Recipe
 
@@ -122,7 +123,7 @@ def _bf16_pays(backbone: str, crop: int, device: str) -> bool:
 def _check(recipe: Recipe, method: type[BaseMethod]) -> None:
     for name, known in {
         "head": models.HEADS,
-        "fit": ("squash", "centre"),
+        "fit": FITS,
         "precision": ("fp32", "bf16"),
         "optimiser": KNOWN,
         "batch_norm": models.BATCH_NORMS,

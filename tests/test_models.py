@@ -1,6 +1,7 @@
 """Networks: their shapes, where their weights come from, and what is refused."""
 
 import hashlib
+import re
 from pickle import UnpicklingError
 
 import pytest
@@ -373,6 +374,41 @@ def test_preprocessing_comes_with_the_weights(backbone, weights, mean, crop):
     assert found["mean"] == mean
     assert found.get("crop") == crop
     assert found.get("fit") == (crop and "centre")
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("[1]", "expected a dictionary, found [1]; write"),
+        ("''", "expected a dictionary, found ''; write"),
+        ("{'mean': (123.7, 116.3, 103.5)}", "mean: expected numbers from 0 to 1"),
+        ("{'std': (0.5, 0.0, 0.5)}", "std: expected numbers from 0.001 to 1"),
+        ("{'mean': 0.5}", "mean: expected 3 numbers, one a channel, found 0.5"),
+        ("{'resize': 32.5}", "resize: expected int, found 32.5"),
+        ("{'crop': 10_000}", "crop: expected less than 8192"),
+    ],
+)
+def test_what_a_users_file_says_of_its_images_is_checked_as_settings_are(tmp_path, said, line):
+    own = tmp_path / "own.py"
+    own.write_text(f"PREPROCESSING = {said}\n")
+    for weights in ("none", "imagenet"):
+        with pytest.raises(RecipeError, match=re.escape(f"PREPROCESSING in {own}:build: {line}")):
+            models.preprocessing(f"{own}:build", weights)
+
+
+def test_a_word_that_a_users_file_may_not_say_of_its_images_lists_those_it_may(tmp_path):
+    own = tmp_path / "own.py"
+    for said, line in (("{'fit': 'center'}", "mean 'centre'"), ("{1: 2}", "no field of PREPRO")):
+        own.write_text(f"PREPROCESSING = {said}\n")
+        with pytest.raises(UnknownNameError, match=line):
+            models.preprocessing(str(own), "none")
+
+
+def test_what_a_users_file_says_of_its_images_is_kept_as_a_recipe_keeps_it(tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text("PREPROCESSING = {'mean': [0, 0.5, 1], 'resize': 40}\n")
+    shown = models.preprocessing(str(own), "none")
+    assert shown == {"mean": (0.0, 0.5, 1.0), "std": HALF, "resize": 40}
 
 
 def test_googlenet_sees_what_its_own_rescaling_would_have_shown_it():
