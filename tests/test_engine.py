@@ -8,7 +8,7 @@ from toys import LESS, SMALL, toy
 
 from dml_bench import bench, checkpoint, recipes
 from dml_bench.engine import Training
-from dml_bench.errors import RecipeError, RunError, UnknownNameError
+from dml_bench.errors import DataError, RecipeError, RunError, UnknownNameError
 from dml_bench.methods import METHODS
 from dml_bench.methods.invaspread import Method
 from dml_bench.optimisation import SCHEDULES, rate
@@ -136,6 +136,28 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_state_before_it(
     state, _ = checkpoint.load_state(stored.folder)
     assert state["step"] == 2
     assert all(torch.isfinite(v).all() for v in state["model"].values())
+
+
+@pytest.mark.parametrize(
+    ("loss", "found"),
+    [
+        ("vectors.sum(dim=2).flatten()", r"shape \(16,\); take its mean"),
+        ("vectors.sum().reshape(1)", r"shape \(1,\); take its mean"),
+        ("vectors.detach().sum()", "one without a gradient; compute it from vectors"),
+        ("vectors.argmax()", "one without a gradient; compute it from vectors"),
+        ("0.5", "a float; return a tensor"),
+        ("None", "a NoneType; return a tensor"),
+    ],
+)
+def test_a_loss_that_is_no_number_with_a_gradient_is_bad_input_in_one_line(tmp_path, loss, found):
+    own = tmp_path / "own.py"
+    own.write_text(
+        "from dml_bench.methods.base import BaseMethod\n\nclass Method(BaseMethod):\n"
+        f"    def loss(self, vectors, batch):\n        return {loss}\n"
+    )
+    said = f"^own.py: expected loss to return one number with a gradient, found {found}$"
+    with pytest.raises(DataError, match=said):
+        trained(tmp_path, method=str(own))
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_a_users_method_whose_supervision_is_none_of_the_words_is_refused(tmp_pa
         own.write_text(f"{text}    supervision = '{word}'\n")
         with pytest.raises(DataError, match="expected supervision to be one of none, unsup"):
             METHODS[str(own)]
-    own.write_text(f"{text}    supervision = 'supervised'\n")
+    own.write_text(f"{text}    supervision = 'supervised'\n    def loss(self, *given): ...\n")
     assert METHODS[str(own)].Method.supervision == "supervised"
 
 
@@ -75,6 +75,42 @@ def test_a_users_option_by_the_name_of_a_recipe_field_is_refused(tmp_path, name)
     said = f"own.py: expected option names that no recipe field has, found '{name}'; rename"
     with pytest.raises(DataError, match=said):
         METHODS[own(tmp_path, f"{name}=0.99")]
+
+
+def test_a_users_method_without_a_loss_is_refused_unless_it_is_not_trained(tmp_path):
+    file = tmp_path / "own.py"
+    text = "from dml_bench.methods.base import BaseMethod\n\nclass Method(BaseMethod):\n"
+    file.write_text(f"{text}    supervision = 'unsupervised'\n")
+    with pytest.raises(DataError, match=r"own.py: expected a function loss\(self, vectors, batch"):
+        METHODS[str(file)]
+    file.write_text(f"{text}    supervision = 'none'\n")
+    assert METHODS[str(file)].Method.supervision == "none"
+    file.write_text("from dml_bench.methods.simclr import Method as S\nclass Method(S): ...\n")
+    assert METHODS[str(file)].Method.views == 2  # another's loss is one
+
+
+@pytest.mark.parametrize("views", [0, -1, 1.5, True, "2", None])
+def test_views_that_are_no_whole_number_are_refused(tmp_path, views):
+    with pytest.raises(DataError, match=r"own\.py: expected views to be a whole number"):
+        METHODS[own(tmp_path, views=views)]
+
+
+def test_only_a_supervised_method_may_ask_for_the_number_of_classes(tmp_path):
+    for supervision in ("unsupervised", "none"):
+        with pytest.raises(DataError, match="expected supervision = 'supervised' of a method that"):
+            METHODS[own(tmp_path, "n_classes", supervision)]
+    assert METHODS[own(tmp_path, "n_classes", "supervised")].Method.supervision == "supervised"
+
+
+@pytest.mark.parametrize("default", ["None", "(1, 2)", "{}", "print"])
+def test_a_default_that_no_setting_is_like_is_refused(tmp_path, default):
+    with pytest.raises(DataError, match="option 'spread': expected a default that is a number, a"):
+        METHODS[own(tmp_path, f"spread={default}")]
+
+
+@pytest.mark.parametrize("default", [True, 2, 0.5, "paper", [1, 2]])
+def test_a_default_of_a_kind_that_a_setting_has_is_taken(tmp_path, default):
+    assert options(METHODS[own(tmp_path, f"spread={default!r}")].Method, {}) == {"spread": default}
 
 
 def test_what_is_given_to_a_users_method_may_be_called_like_a_field(tmp_path):

@@ -38,16 +38,31 @@ def _own(name: str) -> SimpleNamespace:
             f"{name}: expected supervision to be one of {', '.join(SUPERVISION)}, found"
             f" {found.supervision!r}; write that"
         )
+    if found.supervision != "none" and found.loss is BaseMethod.loss:
+        raise DataError(
+            f"{name}: expected a function loss(self, vectors, batch), found none; write one, or"
+            " supervision = 'none' for no training"
+        )
+    if type(found.views) is not int or found.views < 1:
+        raise DataError(
+            f"{name}: expected views to be a whole number, 1 or more, found {found.views!r};"
+            " write views = 2, say"
+        )
     for argument in list(inspect.signature(found.__init__).parameters.values())[1:]:
-        _refuse_argument(name, argument)
+        _refuse_argument(name, argument, found.supervision)
     return SimpleNamespace(Method=found, __doc__=found.__doc__ or "")
 
 
-def _refuse_argument(name: str, argument: inspect.Parameter) -> None:
-    """Refuse an argument of a user's constructor that can be no option of a recipe."""
+def _refuse_argument(name: str, argument: inspect.Parameter, supervision: str) -> None:
+    """Refuse an argument of a user's constructor that is not given, and can be no option."""
     from dml_bench.methods.base import GIVEN
     from dml_bench.types import Recipe
 
+    if argument.name == "n_classes" and supervision != "supervised":
+        raise DataError(
+            f"{name}: expected supervision = 'supervised' of a method that asks for n_classes,"
+            f" found {supervision!r}; write that, or leave n_classes out"
+        )
     if argument.name in GIVEN:
         return
     if argument.default is argument.empty:
@@ -58,6 +73,11 @@ def _refuse_argument(name: str, argument: inspect.Parameter) -> None:
         raise DataError(
             f"{name}: expected option names that no recipe field has, found '{argument.name}';"
             " rename the argument"
+        )
+    if type(argument.default) not in (bool, int, float, str, list):
+        raise DataError(
+            f"{name}: option '{argument.name}': expected a default that is a number, a text,"
+            f" true/false or a list, found {argument.default!r}; give one"
         )
 
 
