@@ -10,14 +10,14 @@ from functools import lru_cache
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from dml_bench import weights as files
 from dml_bench.backbones import BACKBONES, backbone_names, find_builder
-from dml_bench.errors import BenchError, RecipeError
+from dml_bench.errors import BenchError, DataError, RecipeError
 from dml_bench.network import Model
-from dml_bench.plugins import is_plugin
+from dml_bench.plugins import is_plugin, short
 from dml_bench.preprocessing import preprocessing
 from dml_bench.registry import unknown
 from dml_bench.weights import digest
@@ -77,7 +77,8 @@ def build(
     Raises:
         UnknownNameError: no such backbone.
         RecipeError: no such head, or a crop that the backbone cannot read.
-        DataError: weights that are missing, cannot be fetched, or do not fit.
+        DataError: weights that are missing, cannot be fetched, or do not fit; or features that
+            are not one row an image.
         BenchError: the backbone needs an extra that is not installed.
 
     Example:
@@ -199,15 +200,25 @@ def parameters(model: nn.Module) -> int:
 
 
 def _width(network: nn.Module, backbone: str, crop: int) -> int:
-    """Ask a network for the length of its features: one black image, nothing remembered."""
+    """Ask a network for the length of its features: two black images, nothing remembered."""
     was_training = network.training
     try:
         with torch.no_grad():
-            made = int(network.eval()(torch.zeros(1, 3, crop, crop)).shape[-1])
+            made = network.eval()(torch.zeros(2, 3, crop, crop))
     except (AssertionError, RuntimeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise RecipeError(
             f"expected a crop that '{backbone}' can read, found {crop} ({reason}); set crop"
         ) from error
     network.train(was_training)
-    return made
+    if not isinstance(made, Tensor):
+        raise DataError(
+            f"{short(backbone)}: expected features (M, width), found a {type(made).__name__};"
+            " return one tensor"
+        )
+    if made.dim() != 2 or len(made) != 2:
+        raise DataError(
+            f"{short(backbone)}: expected features (M, width), found"
+            f" {tuple(made.shape)}; flatten or pool them"
+        )
+    return made.shape[1]

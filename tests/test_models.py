@@ -243,6 +243,38 @@ def test_a_network_that_needs_numbers_still_has_a_width(monkeypatch):
     assert [part.weight.device.type for part in made] == ["cpu"]
 
 
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("nn.Conv2d(3, 8, 3)", "found (2, 8, 30, 30); flatten or pool"),
+        ("nn.Flatten(0)", "found (6144,); flatten or pool them"),
+        ("nn.Flatten(0, 1)", "found (6, 32, 32); flatten or pool them"),
+        ("Listed()", "found a list; return one tensor"),
+    ],
+)
+def test_features_that_are_not_one_row_an_image_are_refused_in_one_line(tmp_path, code, found):
+    own = tmp_path / "own.py"
+    own.write_text(
+        "from torch import nn\n\nclass Listed(nn.Module):\n    def forward(self, images):\n"
+        f"        return [images]\n\ndef build():\n    return {code}\n"
+    )
+    line = re.escape(f"own.py: expected features (M, width), {found}")
+    for ask in (models.width, lambda backbone, crop: built(backbone, crop=crop)):
+        with pytest.raises(DataError, match=line):
+            ask(str(own), 32)
+
+
+def test_the_question_for_the_width_leaves_a_users_batch_norm_as_it_was(tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text(
+        "from torch import nn\n\ndef build():\n"
+        "    return nn.Sequential(nn.BatchNorm2d(3), nn.Flatten())\n"
+    )
+    norm = built(str(own), crop=4).backbone[0]
+    assert (norm.training, int(norm.num_batches_tracked)) == (True, 0)
+    assert torch.equal(norm.running_mean, torch.zeros(3))
+
+
 class Flat(nn.Module):
     def __init__(self, parts):
         super().__init__()
