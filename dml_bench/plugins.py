@@ -17,6 +17,8 @@ from typing import Any
 from dml_bench.errors import DataError
 from dml_bench.text import in_short
 
+USERS = "dml_bench_user"
+"""What stands before the name of a user's file, as a module."""
 HUB = "hub:"
 """What stands before a checkout that is asked by torch.hub: "hub:FOLDER:entrypoint"."""
 
@@ -206,7 +208,7 @@ def _at(error: BaseException) -> str:
 
 @cache
 def _module(path: str, _content: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"dml_bench_user.{Path(path).stem}", path)
+    spec = importlib.util.spec_from_file_location(f"{USERS}.{Path(path).stem}", path)
     if spec is None or spec.loader is None:
         raise DataError(f"{path}: expected a Python file, found another; give a .py file")
     module = importlib.util.module_from_spec(spec)

@@ -1,12 +1,14 @@
 """Methods: what each does with what it is given."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from dml_bench import losses
-from dml_bench.errors import DataError, UnknownNameError
+from dml_bench.errors import DataError, RecipeError, UnknownNameError
 from dml_bench.methods import METHODS
 from dml_bench.methods.base import Network, make, options
 from dml_bench.methods.invaspread import Method as InvaSpread
@@ -111,6 +113,17 @@ def test_a_default_that_no_setting_is_like_is_refused(tmp_path, default):
 @pytest.mark.parametrize("default", [True, 2, 0.5, "paper", [1, 2]])
 def test_a_default_of_a_kind_that_a_setting_has_is_taken(tmp_path, default):
     assert options(METHODS[own(tmp_path, f"spread={default!r}")].Method, {}) == {"spread": default}
+
+
+def test_a_fraction_for_a_whole_default_says_what_to_write_in_a_users_file(tmp_path):
+    made = METHODS[own(tmp_path, "spread=1")].Method
+    said = "found 1.5; write one like it, or write 1.0 as the default in own.py if it may be a"
+    with pytest.raises(RecipeError, match=re.escape(said)):
+        options(made, {"spread": 1.5})
+    with pytest.raises(RecipeError, match=r"found 'much'; write one like it$"):
+        options(made, {"spread": "much"})
+    with pytest.raises(RecipeError, match=r"found 2\.5; write one like it$"):  # no file of theirs
+        options(Sprint, {"views": 2.5})
 
 
 def test_what_is_given_to_a_users_method_may_be_called_like_a_field(tmp_path):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dml_bench.errors import RecipeError
+from dml_bench.plugins import USERS
 from dml_bench.registry import unknown
 from dml_bench.types import Batch, Ints
 
@@ -126,16 +127,25 @@ def options(method: type[BaseMethod], given: Mapping[str, Any]) -> dict[str, Any
     for name in given:
         if name not in known:
             raise unknown(f"option of {method.__module__.rpartition('.')[2]}", name, known)
-    return {**known, **{name: _like(name, value, known[name]) for name, value in given.items()}}
+    above, _, stem = method.__module__.partition(".")
+    own = f"{stem}.py" if above == USERS else ""
+    return {
+        **known,
+        **{name: _like(name, value, known[name], own) for name, value in given.items()},
+    }
 
 
-def _like(name: str, value: Any, default: Any) -> Any:
-    """Return a value in the kind of its default: where that is 0.1, 1 is 1.0."""
+def _like(name: str, value: Any, default: Any, file: str) -> Any:
+    """Return a value in the kind of its default, which stands in a user's `file` or in none."""
     if type(default) is float and type(value) is int and abs(value) < 1e300:
         return float(value)
     if type(value) is not type(default):
+        more = ""
+        if file and type(default) is int and type(value) is float:
+            more = f", or write {default}.0 as the default in {file} if it may be a fraction"
         raise RecipeError(
-            f"option {name}: expected a value like {default!r}, found {value!r}; write one like it"
+            f"option {name}: expected a value like {default!r}, found {value!r}; write one like"
+            f" it{more}"
         )
     if type(value) is float and not math.isfinite(value):
         raise RecipeError(f"option {name}: expected a finite number, found {value}; write one")
