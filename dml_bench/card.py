@@ -12,12 +12,15 @@ from dml_bench import records, typeset
 from dml_bench.again import again
 from dml_bench.atomic import atomic_write
 from dml_bench.comparisons.locate import locate
+from dml_bench.errors import StoreError
 from dml_bench.metric_table import METRICS
 from dml_bench.plugins import short
 from dml_bench.results import read_result
 from dml_bench.text import shown
 from dml_bench.types import Recipe, RunResult
 
+OURS = 'library_name: "dml_bench"'
+"""The first line of a card's front matter."""
 FACTS = ("backbone", "weights", "dim", "crop", "batch", "epochs", "optimiser", "lr", "seed")
 
 
@@ -25,9 +28,23 @@ def card(args: argparse.Namespace) -> int:
     """Write a folder's README.md: the card of a run, or of a published record."""
     result = read_result(locate(args.run, [args.results / "runs", records.home()]))
     path = args.to / "README.md"
+    _be_new_or_ours(path)
     atomic_write(path, text(result))
     print(path)
     return 0
+
+
+def _be_new_or_ours(path: Path) -> None:
+    """Refuse to write over a file that somebody else wrote.
+
+    Raises:
+        StoreError: there is one.
+    """
+    if path.is_file() and not path.read_bytes().startswith(f"---\n{OURS}\n".encode()):
+        raise StoreError(
+            f"{path}: expected no file, or a card of ours, found another; choose another folder"
+            " (--to), or move it"
+        )
 
 
 def text(result: RunResult) -> str:
@@ -121,9 +138,9 @@ def _metadata(result: RunResult) -> list[str]:
         ],
     }
     values = {
-        "library_name": "dml_bench",
         "pipeline_tag": "image-feature-extraction",
         "tags": ["metric-learning", "image-retrieval", result.supervision],
         "model-index": [entry],
     }
-    return [f"{key}: {json.dumps(value, ensure_ascii=True)}" for key, value in values.items()]
+    rest = [f"{key}: {json.dumps(value, ensure_ascii=True)}" for key, value in values.items()]
+    return [OURS, *rest]

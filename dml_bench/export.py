@@ -1,7 +1,8 @@
 """`export`: the vectors of a run in a file that other tools read, and `evaluate` too."""
 
 import argparse
-from collections.abc import Callable, Mapping
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from dml_bench.atomic import atomic_file, atomic_write
 from dml_bench.comparisons.locate import locate
 from dml_bench.errors import RecipeError, StoreError
-from dml_bench.readers import Array
+from dml_bench.readers import ABOUT, Array
 from dml_bench.results import read_result
 from dml_bench.store import Run
 from dml_bench.terminal import say
@@ -38,12 +39,14 @@ def write(word: str, results: Path, to: Path) -> Path:
 
     Raises:
         RecipeError: another ending.
-        StoreError: no such run, its vectors are not there, or the file cannot be written.
+        StoreError: no such run, its vectors are not there, the file cannot be written, or another
+            than an export lies there.
     """
     if to.suffix not in WRITERS:
         raise RecipeError(
             f"--to: expected a file that ends in {', '.join(WRITERS)}, found '{to.name}'; take one"
         )
+    _be_new_or_ours(to)
     found = locate(word, [results / "runs"])
     result = read_result(found)
     if found.parent.parent.resolve() != (results / "runs").resolve():
@@ -53,8 +56,44 @@ def write(word: str, results: Path, to: Path) -> Path:
         )
     query, gallery = Run(results, result.recipe).load_embeddings()
     arrays = _arrays(query, "") | ({} if gallery is query else _arrays(gallery, "gallery_"))
-    WRITERS[to.suffix](to, arrays, {"run": result.recipe.key, "finished": result.finished})
+    said = (result.recipe.key, result.finished)
+    WRITERS[to.suffix](to, arrays, dict(zip(ABOUT, said, strict=True)))
     return to
+
+
+def _be_new_or_ours(to: Path) -> None:
+    """Refuse to write over a file that no export wrote."""
+    if to.is_file() and not set(ABOUT) <= _marks(to):
+        raise StoreError(
+            f"{to}: expected no file, or an export of ours, found another; choose another file"
+            " (--to), or move it"
+        )
+
+
+def _marks(path: Path) -> set[str]:
+    """Return the names beside a file's arrays; none where it cannot be read."""
+    try:
+        return set(MARKS[path.suffix](path))
+    except Exception:  # a parser may trip in any way over what somebody else wrote
+        return set()
+
+
+def _of_npz(path: Path) -> Iterable[str]:
+    with zipfile.ZipFile(path) as archive:
+        return [name.removesuffix(".npy") for name in archive.namelist()]
+
+
+def _of_safetensors(path: Path) -> Iterable[str]:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="np") as file:
+        return list(file.metadata() or ())
+
+
+def _of_parquet(path: Path) -> Iterable[str]:
+    from pyarrow import parquet
+
+    return [name.decode() for name in parquet.read_schema(path).metadata or ()]
 
 
 def _arrays(embeddings: Embeddings, prefix: str) -> dict[str, Array]:
@@ -122,4 +161,9 @@ WRITERS: Mapping[str, Callable[[Path, Mapping[str, Array], Mapping[str, str]], A
     ".npz": _npz,
     ".safetensors": _safetensors,
     ".parquet": _parquet,
+}
+MARKS: Mapping[str, Callable[[Path], Iterable[str]]] = {
+    ".npz": _of_npz,
+    ".safetensors": _of_safetensors,
+    ".parquet": _of_parquet,
 }
