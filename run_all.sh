@@ -48,6 +48,13 @@ esac
 . "$(dirname -- "$0")/.ci/environment.sh"
 set_up all
 if [ "$PWD" != "$ROOT" ]; then # called from elsewhere: your paths stay relative to there
-    set -- --data-root "$ROOT/datasets" --results "$ROOT/results" "$@"
+    data=(--data-root "$ROOT/datasets") results=(--results "$ROOT/results")
+    for word; do # what you say yourself, in short too, is not said again
+        case $word in
+        --da*) data=() ;;
+        --res*) results=() ;;
+        esac
+    done
+    set -- ${data[@]+"${data[@]}"} ${results[@]+"${results[@]}"} "$@"
 fi
 exec "$PYTHON" -m dml_bench run "$@"

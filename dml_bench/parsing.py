@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -16,6 +17,31 @@ PLAINER = (  # what argparse says, and how every other error of this program is 
     (r"^argument (\S+): expected (.*)$", r"\1: expected \2, found fewer or more"),
     (r"^unrecognized arguments: (.*)$", r"expected nothing more, found \1"),
 )
+
+
+class Once(argparse.Action):
+    """Store what an option says, and refuse to hear it again: the first would be lost."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Keep the value; a positional may be visited twice, an option may not."""
+        heard = getattr(parser, "heard", set())
+        if self.option_strings and self.dest in heard:
+            parser.error(self._twice([getattr(namespace, self.dest), values]))
+        heard.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+    def _twice(self, said: Sequence[Any]) -> str:
+        name = self.option_strings[0]
+        line = f"{name}: expected it said once, found it twice; leave one out"
+        if self.nargs in ("+", "*"):
+            line += f", or write {shlex.join([name, *(str(v) for vs in said for v in vs)])}"
+        return line
 
 
 class Parser(argparse.ArgumentParser):
@@ -37,6 +63,9 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*words, **options)
         self.example = example
         self.nouns = nouns or {}
+        self.heard: set[str] = set()
+        self.register("action", None, Once)
+        self.register("action", "store", Once)
 
     def format_help(self) -> str:
         """Return the help, the example first."""
@@ -54,6 +83,7 @@ class Parser(argparse.ArgumentParser):
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parse what is known; an option that is not is refused with the nearest that is."""
         words = list(sys.argv[1:] if args is None else args)
+        self.heard = set()
         for word in self._own(words):
             self._refuse_unknown(word.partition("=")[0])
         return super().parse_known_args(words, namespace)

@@ -302,7 +302,7 @@ def test_a_read_only_results_folder_is_one_line_and_stays_as_it_was(place, run, 
         for words in (
             train_words(place, results),
             ["run", "quick", "--results", results, "--data-root", place / "data"],
-            ["evaluate", "--dataset", "shapes_unseen", *roots(place), "--results", results],
+            ["evaluate", "--dataset", "shapes_unseen", *roots(place, results)],
         ):
             ended = run(*words)
             assert ended.status == 2, ended.said

@@ -268,6 +268,23 @@ def test_run_all_from_another_folder_still_writes_to_the_repository(copy):
     assert done.stdout == f"did -m dml_bench run {roots} crops\n"
 
 
+@pytest.mark.parametrize(
+    ("given", "added"),
+    [
+        ("--results here", ["data-root"]),
+        ("--res=here", ["data-root"]),
+        ("--data-root there", ["results"]),
+        ("--data-root there --results here", []),
+        ("--retries 2", ["data-root", "results"]),
+    ],
+)
+def test_run_all_from_another_folder_says_no_folder_that_you_say(copy, given, added):
+    done = copy.call("run_all.sh", "crops", *given.split(), cwd=copy.folder)
+    where = {"data-root": "datasets", "results": "results"}
+    roots = "".join(f"--{name} {copy.repository}/{where[name]} " for name in added)
+    assert done.stdout == f"did -m dml_bench run {roots}crops {given}\n"
+
+
 def test_help_sets_up_nothing(copy):
     for script in ("run_all.sh", "run_tests.sh"):
         done = copy.call(script, "--help", VERSION="3.9.2")
