@@ -37,6 +37,11 @@ FOLLOWS: Mapping[str, str] = {
 """Fields that no user sets, and where they come from."""
 
 
+def settable() -> list[str]:
+    """Return the recipe fields that a user may set, in their order."""
+    return [f.name for f in fields(Recipe) if f.name not in FOLLOWS]
+
+
 def checked(name: str, value: Any) -> Any:
     """Return what a user says of a field, in the kind in which it is kept.
 

@@ -30,7 +30,7 @@ class Once(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         """Keep the value; a positional may be visited twice, an option may not."""
-        heard = getattr(parser, "heard", set())
+        heard: set[str] = getattr(parser, "heard", set())
         if self.option_strings and self.dest in heard:
             parser.error(self._twice([getattr(namespace, self.dest), values]))
         heard.add(self.dest)
@@ -84,23 +84,30 @@ class Parser(argparse.ArgumentParser):
         """Parse what is known; an option that is not is refused with the nearest that is."""
         words = list(sys.argv[1:] if args is None else args)
         self.heard = set()
-        for word in self._own(words):
-            self._refuse_unknown(word.partition("=")[0])
+        for word, after in self._own(words):
+            option, _, value = word.partition("=")
+            self._refuse_unknown(option, value or after)
         return super().parse_known_args(words, namespace)
 
-    def _own(self, words: list[str]) -> list[str]:
-        """Return the options among the words, up to a command: what follows is for its parser."""
+    def _own(self, words: list[str]) -> list[tuple[str, str]]:
+        """Return the options among the words, each with the word after it.
+
+        Up to a command: what follows is for its parser.
+        """
         until = words.index("--") if "--" in words else len(words)
         if self._subparsers:
             commands = (at for at, word in enumerate(words) if not word.startswith("-"))
             until = min(until, next(commands, until))
-        return [word for word in words[:until] if word.startswith("--")]
+        pairs = zip(words[:until], [*words[1:], ""], strict=False)
+        return [(word, after) for word, after in pairs if word.startswith("--")]
 
-    def _refuse_unknown(self, option: str) -> None:
+    def _refuse_unknown(self, option: str, value: str) -> None:
         known = [name for name in self._option_string_actions if name.startswith("--")]
         if not any(name.startswith(option) for name in known):
-            near = get_close_matches(option, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(known)}"
+            fields = _fields() if "--set" in known else {}
+            near = get_close_matches(option.replace("_", "-"), [*known, *fields], n=1)
+            meant = [name if name in known else _setting(fields[name], value) for name in near]
+            hint = f"did you mean {meant[0]}?" if meant else f"there is {', '.join(known)}"
             self.error(f"no option '{option}'; {hint}")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -108,3 +115,17 @@ class Parser(argparse.ArgumentParser):
         if action.choices is not None and value not in action.choices:
             noun = self.nouns.get(action.dest) or str(action.metavar or action.dest).lower()
             self.error(str(unknown(noun, str(value), map(str, action.choices))))
+
+
+def _fields() -> dict[str, str]:
+    """Return the recipe fields that `--set` takes, by what they would be called as options."""
+    from dml_bench.fields import settable
+
+    return {f"--{name.replace('_', '-')}": name for name in settable()}
+
+
+def _setting(field: str, value: str) -> str:
+    """Return the words that set a field."""
+    if not value or value.startswith("--"):
+        return f"--set {field}=..."
+    return f"--set {shlex.quote(f'{field}={value}')}"

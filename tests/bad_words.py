@@ -232,7 +232,8 @@ CASES = {
     },
     "setting: no epoch": Case(instead(TRAIN, "epochs=0"), "expected 1 epoch or more, found 0"),
     "setting: an option of nobody": Case(
-        [*TRAIN, "--set", "options={colour = 1}"], "no option of invaspread 'colour'"
+        [*TRAIN, "--set", "options={colour = 1}"],
+        "no option of invaspread or recipe field 'colour'",
     ),
     "setting: said twice": Case([*TRAIN, "--set", "dataset=glyphs"], "expected it said once"),
     "setting: epochs of the untrained": Case(

@@ -52,3 +52,24 @@ def test_a_parser_forgets_what_was_said_to_it_before():
 
 def test_the_suites_of_a_run_may_stand_on_both_sides_of_its_options():
     assert parser().parse_args(["run", "--seed", "1", "quick", "crops"]).suite == ["quick", "crops"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--epochs", "3"], "no option '--epochs'; did you mean --set epochs=3?"),
+        (["--epocs=3"], "no option '--epocs'; did you mean --set epochs=3?"),
+        (["--weight-decay", "0"], "no option '--weight-decay'; did you mean --set weight_decay=0?"),
+        (["--augmentation", "a b"], "did you mean --set 'augmentation=a b'?"),
+        (["--epochs"], "did you mean --set epochs=...?"),
+        (["--epochs", "--seed", "1"], "did you mean --set epochs=...?"),
+        (["--resuts", "x"], "no option '--resuts'; did you mean --results?"),
+        (["--method-digest", "x"], "no option '--method-digest'; did you mean --method?"),
+    ],
+)
+def test_a_recipe_field_that_is_said_as_an_option_is_shown_as_a_setting(words, said, capsys):
+    assert said in refused([*TRAIN, *words], capsys)
+
+
+def test_where_nothing_is_set_no_setting_is_shown(capsys):
+    assert "--set" not in refused(["audit", "a.npz", "--epochs", "3"], capsys)

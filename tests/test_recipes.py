@@ -108,6 +108,14 @@ REFUSED = {
     "backbone": ({"backbone": "resnt50"}, "resnet50"),
     "augmentation": ({"augmentation": "R+Q"}, "no augmentation 'Q'"),
     "option": ({"options": {"temprature": 1.0}}, "did you mean 'temperature'"),
+    "a field that is misspelt, as --set gives it": (
+        {"options": {"epocs": 1}},
+        "no option of invaspread or recipe field 'epocs'; did you mean 'epochs'",
+    ),
+    "a field among the options": (
+        {"options": {"epochs": 1}},
+        "no option of invaspread 'epochs'; there is",
+    ),
     "kind of an option": (
         {"options": {"temperature": "hot"}},
         "temperature: expected a value like 0.1",

@@ -2,14 +2,15 @@
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from dml_bench.errors import RecipeError
+from dml_bench.errors import RecipeError, UnknownNameError
+from dml_bench.fields import settable
 from dml_bench.plugins import USERS
 from dml_bench.registry import unknown
 from dml_bench.types import Batch, Ints
@@ -126,13 +127,21 @@ def options(method: type[BaseMethod], given: Mapping[str, Any]) -> dict[str, Any
     known = {p.name: p.default for p in signature if p.name not in ("self", *GIVEN)}
     for name in given:
         if name not in known:
-            raise unknown(f"option of {method.__module__.rpartition('.')[2]}", name, known)
+            raise _unknown(method, name, known)
     above, _, stem = method.__module__.partition(".")
     own = f"{stem}.py" if above == USERS else ""
     return {
         **known,
         **{name: _like(name, value, known[name], own) for name, value in given.items()},
     }
+
+
+def _unknown(method: type[BaseMethod], name: str, known: Iterable[str]) -> UnknownNameError:
+    """Return the error for a name that `--set` takes neither as an option nor as a field."""
+    kind, others = f"option of {method.__module__.rpartition('.')[2]}", settable()
+    if name in others:  # a field, said among the options of a suite
+        return unknown(kind, name, known)
+    return unknown(f"{kind} or recipe field", name, [*known, *others])
 
 
 def _like(name: str, value: Any, default: Any, file: str) -> Any:
