@@ -13,8 +13,13 @@ import numpy as np
 from dml_bench.errors import RunError, StoreError
 
 
-def atomic_write(path: Path, content: str | bytes) -> None:
+def atomic_write(path: Path, content: str | bytes, *, option: str = "--results") -> None:
     """Replace a file by one with this content, or leave it as it was.
+
+    Args:
+        path: the file.
+        content: what it shall hold.
+        option: of the command line, that says where; for the error.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -26,27 +31,32 @@ def atomic_write(path: Path, content: str | bytes) -> None:
         ...     (Path(folder) / "a.txt").read_text()
         'new'
     """
-    with atomic_file(path) as file:
+    with atomic_file(path, option=option) as file:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager
-def atomic_file(path: Path, *, before: Path | None = None) -> Iterator[IO[bytes]]:
+def atomic_file(
+    path: Path, *, before: Path | None = None, option: str = "--results"
+) -> Iterator[IO[bytes]]:
     """Open a file that takes the place of `path` when the block ends, and only then.
 
     Args:
         path: the file.
         before: where the one that was there is kept, if it is.
+        option: as for `atomic_write`.
 
     Raises:
         StoreError: the folder cannot be written.
     """
-    with atomic_path(path, before=before) as beside, beside.open("wb") as file:
+    with atomic_path(path, before=before, option=option) as beside, beside.open("wb") as file:
         yield file
 
 
 @contextmanager
-def atomic_path(path: Path, *, before: Path | None = None) -> Iterator[Path]:
+def atomic_path(
+    path: Path, *, before: Path | None = None, option: str = "--results"
+) -> Iterator[Path]:
     """Like `atomic_file`, for who wants a path to write to and not an open file.
 
     The draft has a name that no other process takes, on another machine of a cluster neither.
@@ -61,7 +71,7 @@ def atomic_path(path: Path, *, before: Path | None = None) -> Iterator[Path]:
         os.replace(beside, path)
         _sync(path.parent)
     except OSError as error:
-        raise unwritable(path, error) from error
+        raise unwritable(path, error, option) from error
     finally:
         with suppress(OSError):
             beside.unlink()
@@ -92,11 +102,11 @@ def to_json(values: Any, indent: int | None = 2) -> str:
     return text + "\n"
 
 
-def unwritable(path: Path, error: OSError) -> StoreError:
+def unwritable(path: Path, error: OSError, option: str = "--results") -> StoreError:
     """Return the error that says that nothing can be written there, and why."""
     return StoreError(
         f"{path}: expected to write there, found: {error.strerror or error};"
-        " choose another folder (--results), or mend its permissions or space"
+        f" choose another folder ({option}), or mend its permissions or space"
     )
 
 

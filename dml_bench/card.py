@@ -29,7 +29,7 @@ def card(args: argparse.Namespace) -> int:
     result = read_result(locate(args.run, [args.results / "runs", records.home()]))
     path = args.to / "README.md"
     _be_new_or_ours(path)
-    atomic_write(path, text(result))
+    atomic_write(path, text(result), option="--to")
     print(path)
     return 0
 

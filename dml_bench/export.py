@@ -1,6 +1,7 @@
 """`export`: the vectors of a run in a file that other tools read, and `evaluate` too."""
 
 import argparse
+import shlex
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -22,7 +23,7 @@ def export(args: argparse.Namespace) -> int:
     """Write the vectors of a run to a file."""
     path = write(args.run, args.results, args.to)
     print(path)
-    say(f"to score it: dml-bench evaluate --embeddings {path}")
+    say(f"to score it: dml-bench evaluate --embeddings {shlex.quote(str(path))}")
     return 0
 
 
@@ -105,7 +106,7 @@ def _arrays(embeddings: Embeddings, prefix: str) -> dict[str, Array]:
 
 def _npz(path: Path, arrays: Mapping[str, Array], about: Mapping[str, str]) -> None:
     said = {name: np.array(text) for name, text in about.items()}
-    with atomic_file(path) as file:
+    with atomic_file(path, option="--to") as file:
         np.savez(file, allow_pickle=False, **{**arrays, **said})
 
 
@@ -113,7 +114,7 @@ def _safetensors(path: Path, arrays: Mapping[str, Array], about: Mapping[str, st
     from safetensors.numpy import save
 
     plain = {name: np.ascontiguousarray(values) for name, values in _numbered(arrays).items()}
-    atomic_write(path, save(plain, metadata=dict(about)))
+    atomic_write(path, save(plain, metadata=dict(about)), option="--to")
 
 
 def _numbered(arrays: Mapping[str, Array]) -> dict[str, Array]:
@@ -148,7 +149,7 @@ def _parquet(path: Path, arrays: Mapping[str, Array], about: Mapping[str, str]) 
     if len(sides) == 1:
         del columns["split"]
     table = pyarrow.table(columns).replace_schema_metadata(dict(about))
-    with atomic_file(path) as file:
+    with atomic_file(path, option="--to") as file:
         parquet.write_table(table, file)
 
 

@@ -3,6 +3,7 @@
 import csv
 import os
 import pickle
+import re
 import shutil
 from pathlib import Path
 
@@ -333,6 +334,15 @@ def test_an_unknown_dataset_lists_the_folders_too(tmp_path):
     (tmp_path / "mine" / "dataset.toml").write_text("")
     with pytest.raises(UnknownNameError, match="no dataset 'min'; did you mean 'mine'"):
         data.load("min", tmp_path)
+
+
+def test_an_unknown_dataset_is_named_with_where_it_was_looked_for(tmp_path):
+    said = f"(in {tmp_path}; --data-root says where they are)"
+    with pytest.raises(UnknownNameError, match=re.escape(said)):
+        data.load("mine", tmp_path)
+    said = f"({tmp_path / 'no'} is no folder; --data-root says where they are)"
+    with pytest.raises(UnknownNameError, match=re.escape(said)):
+        data.load("mine", tmp_path / "no")
 
 
 def test_a_file_that_is_no_matlab_file_is_named(tmp_path):

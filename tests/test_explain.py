@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shlex
 import shutil
 from dataclasses import replace
 
@@ -311,6 +312,33 @@ def test_a_run_that_held_images_out_is_made_again_with_the_same_ones(place, tmp_
     capsys.readouterr()
     assert main([str(word) for word in ("rerun", "shapes_unseen", *roots)]) == 0
     assert "the same to the last bit" in capsys.readouterr().err
+
+
+OWN = """
+from dml_bench.methods.pixels import Method as Pixels
+
+
+class Method(Pixels):
+    pass
+"""
+
+
+def test_a_run_of_somebodys_own_code_is_made_again_by_the_commands_that_a_rerun_shows(
+    place, tmp_path, capsys
+):
+    (tmp_path / "mine.py").write_text(OWN)
+    roots = ["--data-root", str(place / "data"), "--results", str(tmp_path / "old results")]
+    more = ["--set", "resize=16", "--set", "crop=16"]
+    method = ["--method", str(tmp_path / "mine.py")]
+    assert main(["train", "--dataset", "shapes_unseen", *method, *more, *roots]) == 0
+    capsys.readouterr()
+    new = tmp_path / "new"
+    assert main(["rerun", "shapes_unseen-mine", *roots, "--into", str(new)]) == 2
+    line = capsys.readouterr().err
+    train, explain = line.partition("run it yourself: ")[2].split("; then ")
+    assert main(shlex.split(train)[1:]) == 0
+    assert len(list(new.glob("runs/*/result.json"))) == 1
+    assert main(shlex.split(explain)[1:]) == 0
 
 
 def test_explain_speaks_of_stored_results(place, capsys):

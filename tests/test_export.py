@@ -1,5 +1,7 @@
 """What `export` and `card` write, and what they do not write over."""
 
+import shlex
+
 import numpy as np
 import pytest
 from refusals import write_mine
@@ -70,6 +72,26 @@ def test_an_export_writes_over_no_stored_vectors_of_a_run(home):
     before = file.read_bytes()
     assert call(home, "export", file) == 2
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_where_nothing_can_be_written_the_option_that_says_where_is_named(
+    home, tmp_path, capsys, ending
+):
+    (tmp_path / "file").write_text("")
+    assert call(home, "export", tmp_path / "file" / f"vectors{ending}") == 2
+    assert "choose another folder (--to)" in capsys.readouterr().err
+    assert call(home, "card", tmp_path / "file") == 2
+    assert "choose another folder (--to)" in capsys.readouterr().err
+
+
+def test_the_command_that_scores_an_export_is_whole_with_a_space_in_the_name(
+    home, tmp_path, capsys
+):
+    assert call(home, "export", tmp_path / "exp random.npz") == 0
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    command = line.partition("to score it: dml-bench ")[2]
+    assert main([*shlex.split(command), "--metrics", "recall@1"]) == 0
 
 
 def test_a_card_is_written_over_by_the_next(home, tmp_path):

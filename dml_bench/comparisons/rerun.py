@@ -1,6 +1,7 @@
 """The command `rerun`: make a result again, and say whether its numbers are the same."""
 
 import argparse
+import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ def rerun(args: argparse.Namespace) -> int:
     """
     forms = formats(args, "table")
     then = stored(args.result, args.results)
+    be_our_code(then.recipe, args)
     recipe = with_weights(then.recipe, args.weights)
     dataset = data.load(recipe.dataset, args.data_root)
     be_the_same_images(then, dataset)
@@ -53,6 +55,30 @@ def said(then: RunResult, now: RunResult, changed: Sequence[str]) -> str:
     return f"not the same: {len(changed)} of {len(both)} numbers differ, first {changed[0]}"
 
 
+def be_our_code(recipe: Recipe, args: argparse.Namespace) -> None:
+    """Refuse to run a file of somebody's own: a stored result may not start it.
+
+    Args:
+        recipe: of the stored result.
+        args: what the user said; it is in the commands that the error shows.
+
+    Raises:
+        RecipeError: the backbone or the method is such a file.
+    """
+    own = [name for name in ("backbone", "method") if getattr(recipe, f"{name}_digest")]
+    if not own:
+        return
+    into = args.into or Path("NEW")
+    train = shlex.join(["--data-root", str(args.data_root), "--results", str(into)])
+    made = into / "runs" / recipe.key
+    look = shlex.join([args.result, str(made), "--results", str(args.results)])
+    raise RecipeError(
+        f"rerun: expected a run of this package's code, found {own[0]}"
+        f" {getattr(recipe, own[0])}, which a stored result may not start; run it yourself:"
+        f" {again(recipe)} {train}; then dml-bench explain {look}"
+    )
+
+
 def with_weights(recipe: Recipe, file: Path | None) -> Recipe:
     """Return a recipe whose weights file is where it says, or at `file`, with the same content.
 
@@ -60,12 +86,6 @@ def with_weights(recipe: Recipe, file: Path | None) -> Recipe:
         RecipeError: a file is named, and the recipe has none.
         DataError: there is no such file, or another.
     """
-    if own := [n for n in ("backbone", "method") if getattr(recipe, f"{n}_digest")]:
-        raise RecipeError(
-            f"rerun: expected a run of this package's code, found {own[0]}"
-            f" {getattr(recipe, own[0])}, which a stored result may not start; run it yourself:"
-            f" {again(recipe)}"
-        )
     if not recipe.weights_digest:
         if file is not None:
             raise RecipeError(

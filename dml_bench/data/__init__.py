@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dml_bench.data import folder, places
-from dml_bench.errors import DataError
+from dml_bench.errors import DataError, UnknownNameError
 from dml_bench.registry import Catalogue, unknown
 from dml_bench.types import Dataset
 
@@ -47,8 +47,15 @@ def _load(name: str, root: Path) -> Dataset:
         dataset: Dataset = DATASETS[name].load(root)
         return dataset
     if name not in folders(root):
-        raise unknown("dataset", name, [*DATASETS, *folders(root)])
+        raise _unknown(name, root)
     return folder.load(root / name)
+
+
+def _unknown(name: str, root: Path) -> UnknownNameError:
+    """Return the error for a dataset that is not there, which says where it was looked for."""
+    said = unknown("dataset", name, [*DATASETS, *folders(root)])
+    what = f"in {root}" if root.is_dir() else f"{root} is no folder"
+    return UnknownNameError(f"{said} ({what}; --data-root says where they are)")
 
 
 def folders(root: Path) -> list[str]:
