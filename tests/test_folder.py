@@ -118,7 +118,11 @@ TOML_FAULTS = {
     "another name": ('name = "mine"', 'name = "his"', "expected the folder's name, name = 'mine'"),
     "another protocol": ('"unseen"', '"zero-shot"', "protocol 'seen' or 'unseen', found 'zero-"),
     "a count mistyped": ("test_images", "test_image", "no count 'test_image'; did you mean"),
-    "a count in words": ("train_images = 3", 'train_images = "3"', "to be a whole number, found 3"),
+    "a count in words": (
+        "train_images = 3",
+        'train_images = "3"',
+        "expected train_images to be a whole number, found '3'; write one",
+    ),
     "a wrong count": (
         "train_images = 3",
         "train_images = 4",
@@ -140,7 +144,12 @@ def test_a_faulty_toml_is_refused_in_one_line(mine, fault):
 LISTING_FAULTS = {
     "a column missing": ("path,label,", "file,label,", "line 1: expected the columns path, label"),
     "another split": ("ant,train", "ant,val", "line 2: expected split train or test, found 'val'"),
-    "a label in words": ("7,bee", "bee,bee", "line 4: expected a whole number as label, found"),
+    "a label in words": (
+        "7,bee",
+        "bee,bee",
+        "line 4: expected a whole number as label, found 'bee'; number the classes, and put their"
+        " names in class_name",
+    ),
     "a label too large": ("7,bee", f"{2**63},bee", "line 4: expected a label that fits 64 bits"),
     "a short row": ("7,bee,train", "7", "line 4: expected 4 columns, found 'more or fewer'"),
     "a long row": ("bee,train", "bee,train,x", "line 4: expected 4 columns"),

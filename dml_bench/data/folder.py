@@ -72,7 +72,7 @@ def load(folder: Path) -> Dataset:
     Raises:
         DataError: a file that cannot be read, a field or a row that is not of the form above, a
             listed image that is not there, a count that differs from `expect`, or classes on the
-            wrong side; the message names the file and the line.
+            wrong side; the message of a row names its line, others the first file or class.
     """
     said = _named(folder)
     train, test = _splits(folder, said)
@@ -184,7 +184,9 @@ def _check_numbers(path: Path, table: Mapping[str, Any]) -> None:
         if name not in COUNTS:
             raise DataError(f"{path}: expect: {unknown('count', name, COUNTS)}")
         if type(count) is not int:
-            raise DataError(f"{path}: expect: expected {name} to be a whole number, found {count}")
+            raise DataError(
+                f"{path}: expect: expected {name} to be a whole number, found {count!r}; write one"
+            )
 
 
 def _splits(folder: Path, said: Said) -> tuple[Split, Split]:

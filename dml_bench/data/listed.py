@@ -11,6 +11,7 @@ from dml_bench.errors import DataError
 
 NEEDED = ("path", "label", "split")
 SPLITS = ("train", "test")
+NUMBERED = "number the classes, and put their names in class_name"
 NUMBER = re.compile(r"\s*[+-]?[0-9]{1,40}\s*")
 
 
@@ -89,12 +90,14 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 def _label(path: Path, line: int, text: str) -> int:
     if not NUMBER.fullmatch(text):  # int() would read "1_0" as 10
-        raise _row_error(path, line, "a whole number as label", text)
+        raise _row_error(path, line, "a whole number as label", text, NUMBERED)
     label = int(text)
     if not -(2**63) < label < 2**63:
         raise _row_error(path, line, "a label that fits 64 bits", text)
     return label
 
 
-def _row_error(path: Path, line: int, wanted: str, found: str) -> DataError:
-    return DataError(f"{path}, line {line}: expected {wanted}, found '{found}'; correct the line")
+def _row_error(
+    path: Path, line: int, wanted: str, found: str, do: str = "correct the line"
+) -> DataError:
+    return DataError(f"{path}, line {line}: expected {wanted}, found '{found}'; {do}")
