@@ -57,7 +57,8 @@ def run(
         logger: of a key -> who else is told of the epochs and the result; it changes no number.
 
     Returns:
-        The result, stored under `results`/runs/<key>/.
+        The result, stored under `results`/runs/<key>/; what the recipe expects (`expect`,
+        `source`) is laid over what a stored one says, there too.
 
     Raises:
         BusyError: another process is at work on it.
@@ -68,10 +69,12 @@ def run(
     dataset, held = as_trained(dataset, recipe)
     stored, seen = Run(results, recipe), marks(recipe, dataset)
     if dist.first(lambda: stored.finished):
-        return dist.first(lambda: _stored(stored, seen, anew=anew, log=logger(recipe.key)))
+        return dist.first(
+            lambda: _stored(stored, seen, anew=anew, wait=wait, log=logger(recipe.key))
+        )
     with _alone(stored, wait):
         if dist.first(lambda: stored.finished):  # by others, a moment ago
-            return dist.first(lambda: provenance.kept(stored, seen, anew=anew))
+            return dist.first(lambda: _kept(stored, seen, anew=anew))
         say(f"run {title} ({recipe.key})" if title else f"run {recipe.key}")
         models.width(recipe.backbone, recipe.crop)  # refused before an image is decoded
         refuse_other_worlds(recipe.batch_norm)
@@ -109,9 +112,16 @@ def _alone(stored: Run, wait: float) -> Iterator[None]:
         yield
 
 
-def _stored(stored: Run, seen: Mapping[str, str], *, anew: bool, log: Logger) -> RunResult:
+def _kept(stored: Run, seen: Mapping[str, str], *, anew: bool) -> RunResult:
+    return provenance.as_asked(stored, provenance.kept(stored, seen, anew=anew))
+
+
+def _stored(
+    stored: Run, seen: Mapping[str, str], *, anew: bool, wait: float, log: Logger
+) -> RunResult:
     _sweep(stored)
     result = provenance.kept(stored, seen, anew=anew)
+    result = provenance.as_asked(stored, result, stored.lock(wait=wait))
     log.finish(result)
     return result
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,31 @@ def kept(stored: Run, seen: Mapping[str, str], *, anew: bool) -> RunResult:
             " delete this folder to make it anew"
         )
     return result
+
+
+def as_asked(
+    stored: Run, result: RunResult, alone: AbstractContextManager[None] | None = None
+) -> RunResult:
+    """Lay over a finished run what is asked beside its key now: `expect`, and its `source`.
+
+    Args:
+        stored: the run's folder; its recipe is the one that is asked for. One that expects nothing
+            takes nothing away.
+        result: as it was read there.
+        alone: keeps others out while the record is written; None where they are kept out already.
+
+    Returns:
+        the result as it is stored now.
+
+    Raises:
+        BusyError: another process is at work on it.
+        StoreError: the record cannot be written.
+    """
+    now, then = stored.recipe, result.recipe
+    if not now.expect or (now.expect, now.source) == (then.expect, then.source):
+        return result
+    with alone or nullcontext():
+        return stored.write_beside()
 
 
 def begin(stored: Run, seen: Mapping[str, str], *, anew: bool) -> dict[str, Any]:

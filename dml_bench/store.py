@@ -1,5 +1,6 @@
 """A run's folder: written once, atomically; read back, checked."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -151,6 +152,24 @@ class Run:
         values = {name: getattr(result, name) for name in KINDS}
         values["recipe"] = result.recipe.as_dict(beside=True)
         atomic_write(self.folder / "result.json", to_json(values))
+
+    def write_beside(self) -> RunResult:
+        """Write what this recipe says beside its key into a finished run; all else stays as it is.
+
+        Returns:
+            the result as it is then.
+
+        Raises:
+            StoreError: there is no whole result, or the folder cannot be written.
+        """
+        path = self.folder / "result.json"
+        read_result(path)  # a torn one is refused
+        values = json.loads(path.read_text(encoding="utf-8"))
+        said, in_key = self.recipe.as_dict(beside=True), self.recipe.as_dict()
+        values["recipe"] |= {name: value for name, value in said.items() if name not in in_key}
+        atomic_write(self.folder / "recipe.json", to_json(values["recipe"]))
+        atomic_write(path, to_json(values))
+        return read_result(path)
 
     def _save(self, name: str, arrays: Mapping[str, Any]) -> None:
         write = np.savez_compressed if name in COMPRESSED else np.savez

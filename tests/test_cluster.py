@@ -470,6 +470,19 @@ def test_only_what_is_not_in_the_queue_is_handed_over_again(command, slurm, capf
     assert not [line for line in slurm.script() if "--array" in line]
 
 
+def test_what_is_expected_of_a_finished_run_is_noted_though_nobody_waits(
+    place, slurm, tmp_path, one_thread
+):
+    path, results = tmp_path / "one.toml", tmp_path / "results"
+    words = ["run", path, "--data-root", place / "data", "--results", results]
+    for expects in ("", "expect = { nmi = 0.25 }\n"):
+        path.write_text(defaults(place) + '[[run]]\nmethod = "random"\n' + expects)
+        more = ["--executor", "slurm", "--detach"] if expects else []
+        assert main([*map(str, words), *more]) == 0
+    (result,) = finished_runs(results)
+    assert result.recipe.expect == {"nmi": 0.25}
+
+
 def test_nothing_is_handed_over_where_the_queue_does_not_answer(command, slurm, capfd):
     slurm.silence()
     assert command("--executor", "slurm", "--detach") == 2

@@ -18,7 +18,7 @@ from dml_bench.cli import main
 from dml_bench.data import folder, images
 from dml_bench.data.members import members
 from dml_bench.engine import Training
-from dml_bench.errors import RecipeError, RunError, StoreError
+from dml_bench.errors import BusyError, RecipeError, RunError, StoreError
 from dml_bench.methods.invaspread import Method
 from dml_bench.records import publish
 from dml_bench.store import Run
@@ -317,3 +317,12 @@ def test_a_network_that_diverged_in_its_last_step_is_a_run_that_failed(tmp_path)
     recipe = dataclasses.replace(recipes.resolve(said, toy()), lr=1e38)
     with pytest.raises(RunError, match=r"embedding test: expected .*; try a lower lr"):
         bench.run(recipe, toy(), tmp_path, say=lambda _: None)
+
+
+def test_what_is_expected_is_not_written_while_another_process_is_at_work(tmp_path):
+    result = made(tmp_path, toy(), "random")
+    recipe = dataclasses.replace(result.recipe, expect={"recall@1": 0.3}, source="Table 1")
+    with Run(tmp_path, recipe).lock(), pytest.raises(BusyError):
+        bench.run(recipe, toy(), tmp_path, say=lambda _: None)
+    assert made(tmp_path, toy(), "random").recipe.expect == {}
+    assert bench.run(recipe, toy(), tmp_path).recipe.expect == {"recall@1": 0.3}

@@ -6,6 +6,8 @@ from toys import SMALL, toy
 
 from dml_bench import bench, data, runner, suites
 from dml_bench.errors import RecipeError
+from dml_bench.jobs.handover import Place, Work
+from dml_bench.results import finished_runs
 
 HEAD = """
 [defaults]
@@ -132,3 +134,32 @@ def test_a_width_that_is_said_for_many_is_left_out_where_there_is_no_head():
         assert "dim" not in runner.laid_over({**said, "dim": 64}, {"dim": 32})
         assert runner.laid_over({**said, "dim": 64}, {}, {"head", "dim"})["dim"] == 64
     assert runner.laid_over({"method": "moco", "dim": 64}, {"dim": 32})["dim"] == 32
+
+
+EXPECTS = '[[run]]\nmethod = "random"\n{}\n'
+SAYS = 'expect = {{ "recall@1" = {} }}\nsource = "{}"'
+
+
+def beside(results):
+    return [(dict(result.recipe.expect), result.recipe.source) for result in results]
+
+
+def handed(suite, tmp_path):
+    """What a suite prints that was handed to other processes."""
+    place = Place(tmp_path, tmp_path / "results", device="cpu")
+    return Work(suite, {}, place, say=print).results()
+
+
+@pytest.mark.parametrize("call", [lambda *given: ran(*given)[0], handed])
+def test_what_a_suite_expects_now_is_laid_over_what_is_stored(suite, tmp_path, call):
+    plain, first, second = ("", SAYS.format(0.3, "Table 1"), SAYS.format(0.4, "Table 2"))
+    (made,), *_ = ran(suite(HEAD + EXPECTS.format(plain)), tmp_path)
+    folder = tmp_path / "results/runs" / made.recipe.key
+    wanted = [(first, 0.3, "Table 1"), (second, 0.4, "Table 2"), (plain, 0.4, "Table 2")]
+    for text, value, source in wanted:
+        said = [({"recall@1": value}, source)]
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        assert beside(call(suite(HEAD + EXPECTS.format(text)), tmp_path)) == said
+        assert beside(finished_runs(tmp_path / "results")) == said
+        changed = {path.name for path in folder.iterdir() if path.read_bytes() != before[path.name]}
+        assert changed == ({"recipe.json", "result.json"} if text else set())

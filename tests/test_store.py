@@ -191,6 +191,21 @@ def test_a_run_refuses_the_result_of_another_recipe(tmp_path):
         Run(tmp_path, replace(RECIPE, seed=1)).finish(result_of())
 
 
+def test_what_stands_beside_a_key_is_written_anew_and_nothing_else(tmp_path):
+    folder = finished(tmp_path).folder
+    files = [folder / name for name in ("recipe.json", "result.json")]
+    values = json.loads(files[1].read_text())
+    del values["ties"]  # as in a record from before there was one
+    files[1].write_text(json.dumps(values, indent=2) + "\n")
+    before = [path.read_text() for path in files]
+    result = Run(tmp_path, replace(RECIPE, expect={"nmi": 0.25}, source="another")).write_beside()
+    assert (result.recipe.expect, result.recipe.source) == ({"nmi": 0.25}, "another")
+    for path, text in zip(files, before, strict=True):
+        assert '"recall@1": 0.697' in text
+        asked = text.replace('"recall@1": 0.697', '"nmi": 0.25').replace("a trial", "another")
+        assert path.read_text() == asked
+
+
 def test_nan_is_never_stored(tmp_path):
     run = Run(tmp_path, RECIPE)
     with pytest.raises(RunError, match="expected a finite number"):

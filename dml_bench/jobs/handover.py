@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dml_bench import runner
+from dml_bench import provenance, runner
 from dml_bench.engine import Say
 from dml_bench.environment import device_of
 from dml_bench.errors import BenchError
@@ -19,6 +19,7 @@ from dml_bench.locks import alone
 from dml_bench.progress import Bar
 from dml_bench.results import read_result
 from dml_bench.runner import Entry, Failure, Resolver, failure_of
+from dml_bench.store import Run
 from dml_bench.suites import Suite
 from dml_bench.types import RunResult
 
@@ -166,10 +167,17 @@ class Work:
         return found
 
     def results(self) -> list[RunResult]:
-        """Return the results that are there, in the suite's order."""
-        keys = dict.fromkeys(filter(None, map(self.key_of, self.entries)))
-        runs = self.place.results / "runs"
-        return [read_result(runs / key / "result.json") for key in keys]
+        """Return the results that are there, in the suite's order, with what it expects of them."""
+        found: dict[str, Entry] = {}
+        for entry in self.entries:
+            found.setdefault(self.key_of(entry), entry)
+        return [self._result(entry, key) for key, entry in found.items() if key]
+
+    def _result(self, entry: Entry, key: str) -> RunResult:
+        result = read_result(self.place.results / "runs" / key / "result.json")
+        said = {"expect": entry.wanted.get("expect", {}), "source": entry.wanted.get("source", "")}
+        stored = Run(self.place.results, replace(result.recipe, **said))
+        return provenance.as_asked(stored, result, stored.lock(wait=-1.0))
 
     def wait(self, executor: Executor) -> list[Failure]:
         """Wait until every run is done or has failed; return the failures, said once each."""

@@ -102,6 +102,8 @@ def _elsewhere(args: argparse.Namespace) -> int:
             _hand_over(work, executor)
             if not args.detach:
                 return _tables(args, asked, (_waited(each, executor) for each in work))
+            for each in work:
+                each.results()  # what is expected of those that are there is written beside them
     except BaseException as error:
         line = executor.leave()
         if isinstance(error, KeyboardInterrupt):
