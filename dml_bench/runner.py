@@ -7,9 +7,10 @@ from typing import Any
 
 from dml_bench import bench, data, endings, recipes, suites
 from dml_bench.engine import Say
-from dml_bench.errors import BenchError, BusyError, RunError, UnknownNameError
+from dml_bench.errors import BenchError, BusyError, RecipeError, RunError, UnknownNameError
 from dml_bench.loggers import LoggerOf, silent
 from dml_bench.methods import METHODS
+from dml_bench.metric_table import metric
 from dml_bench.plugins import is_plugin
 from dml_bench.registry import unknown
 from dml_bench.text import in_short
@@ -66,14 +67,15 @@ def entries(suite: suites.Suite, over: Mapping[str, Any]) -> list[Entry]:
 
 
 def load(names: Sequence[str], over: Mapping[str, Any]) -> list[suites.Suite]:
-    """Read suites; a mistyped name, of one or of a method in it, shows before any run.
+    """Read suites; a mistyped name, of one or of a method or metric in it, shows before any run.
 
     Args:
         names: as `suites.load` takes them.
         over: recipe fields laid over every run's.
 
     Raises:
-        BenchError: there is no such suite, it is not in order, or it asks for an unknown method.
+        BenchError: there is no such suite, it is not in order, or it asks for an unknown method, or
+            expects something of an unknown metric.
     """
     asked = [suites.load(name) for name in names]
     for suite in asked:
@@ -82,7 +84,16 @@ def load(names: Sequence[str], over: Mapping[str, Any]) -> list[suites.Suite]:
             if method not in METHODS and not is_plugin(method):
                 problem = unknown("method", method, METHODS)
                 raise UnknownNameError(f"suite {suite.name}, run {entry.title}: {problem}")
+            _refuse_unknown_metrics(f"suite {suite.name}, run {entry.title}", entry)
     return asked
+
+
+def _refuse_unknown_metrics(where: str, entry: Entry) -> None:
+    for name in entry.wanted.get("expect", {}):
+        try:
+            metric(name)
+        except BenchError as error:
+            raise RecipeError(f"{where}: expect: {error}") from error
 
 
 class Resolver:

@@ -1,11 +1,13 @@
 """A suite's runs, one after the other: what stops one does not stop the others."""
 
+import re
+
 import pytest
 import torch
 from toys import SMALL, toy
 
 from dml_bench import bench, data, runner, suites
-from dml_bench.errors import RecipeError
+from dml_bench.errors import BenchError, RecipeError
 from dml_bench.jobs.handover import Place, Work
 from dml_bench.results import finished_runs
 
@@ -163,3 +165,22 @@ def test_what_a_suite_expects_now_is_laid_over_what_is_stored(suite, tmp_path, c
         assert beside(finished_runs(tmp_path / "results")) == said
         changed = {path.name for path in folder.iterdir() if path.read_bytes() != before[path.name]}
         assert changed == ({"recipe.json", "result.json"} if text else set())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("recal@1", "no metric 'recal@1'; did you mean 'recall@k'? There is recall@k, "),
+        ("recall@0", "expected a whole number from 1 after 'recall@', found '0'; write recall@1"),
+    ],
+)
+def test_a_metric_that_is_not_there_is_refused_before_any_run(suite, tmp_path, name, said):
+    suite(HEAD + RUNS + f'expect = {{ nmi = 0.5, "{name}" = 0.5 }}\n')
+    where = "suite mine, run 2/2: triplet_semihard: expect: "
+    with pytest.raises(BenchError, match="^" + re.escape(where + said)):
+        runner.load([tmp_path / "mine.toml"], {})
+
+
+@pytest.mark.parametrize("name", suites.names())
+def test_the_packages_own_suites_are_taken_in(name):
+    assert runner.load([name], {})[0].runs
