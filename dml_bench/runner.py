@@ -19,10 +19,16 @@ from dml_bench.types import Dataset, Recipe, RunResult
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that was not made: why, and the exit status that says so."""
+    """A run that was not made: what a person calls it, why, and the exit status that says so."""
 
-    line: str
+    run: str
+    why: str
     status: int
+
+    @property
+    def line(self) -> str:
+        """All of it that a person reads."""
+        return f"{self.run}: {self.why}"
 
 
 @dataclass(frozen=True)
@@ -206,10 +212,10 @@ class _Maker:
 
 
 def failure_of(entry: Entry, error: Exception) -> Failure:
-    """Return what stopped a run, on one line, and the exit status that says so."""
+    """Return what stopped a run, in words of one line, and the exit status that says so."""
     if isinstance(error, BenchError | RunError):
-        return Failure(f"{entry.name}: {error}", 2 if isinstance(error, BenchError) else 1)
-    return Failure(f"{entry.name}: {in_short(error)}", 1)
+        return Failure(entry.name, str(error), 2 if isinstance(error, BenchError) else 1)
+    return Failure(entry.name, in_short(error), 1)
 
 
 def laid_over(

@@ -462,6 +462,15 @@ def test_a_run_that_nobody_was_asked_to_make_is_missing(command, capfd):
     assert standings(capfd)["shapes_unseen chance"] == ("missing",)
 
 
+def test_a_run_that_is_refused_stands_there_by_its_name_and_with_why(command, tmp_path, capfd):
+    assert command("--status", "--set", "epohs=5") == 2
+    found = standings(capfd)
+    state, why = found.pop("shapes_unseen invaspread, seed 1")
+    assert state == "failed"
+    assert "epohs" in why
+    assert set(found) == {"shapes_unseen chance", "shapes_unseen invaspread, seed 0"}
+
+
 def test_only_what_is_not_in_the_queue_is_handed_over_again(command, slurm, capfd):
     assert command("--executor", "slurm", "--detach") == 0
     slurm.queue("7_0|PENDING|Priority", "7_2|RUNNING|None")

@@ -76,7 +76,7 @@ class Work:
             try:
                 recipe, _ = resolve(entry)
             except BenchError as error:
-                self.failed.append(failure_of(entry, error))
+                self.failed.append(replace(failure_of(entry, error), run=entry.seeded))
                 continue
             if resolve.is_first(entry, recipe):
                 sound.append(entry)
@@ -192,7 +192,7 @@ class Work:
                 time.sleep(look)
                 look = min(look * 1.3, LAST_LOOK)
         failed = [each for each in now if each.state == "failed"]
-        return [Failure(f"{each.run}: {each.why}", each.status) for each in failed]
+        return [Failure(each.run, each.why, each.status) for each in failed]
 
 
 class _Seen:

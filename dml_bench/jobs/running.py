@@ -110,6 +110,11 @@ def _elsewhere(args: argparse.Namespace) -> int:
             say(line)
         raise
     say(f"not waited for; {executor.leave()}")
+    return _refused(work)
+
+
+def _refused(work: Sequence[Work]) -> int:
+    """Return the exit status of the runs that were refused before anybody was asked for them."""
     return max((failure.status for each in work for failure in each.failed), default=0)
 
 
@@ -149,12 +154,19 @@ def _suites(args: argparse.Namespace) -> list[suites.Suite]:
 
 
 def _show(args: argparse.Namespace) -> int:
-    """Print where each run of the suites stands; of all that were handed over, if none is named."""
+    """Print where each run of the suites stands; of all that were handed over, if none is named.
+
+    The exit status is that of the runs which nobody can be asked to make, as `run` has it.
+    """
     asked = [Work(suite, said(args, {}), _place(args), say) for suite in _suites(args)]
     if asked:
         queue = queue_for([note.known() for work in asked for note in work.notes()])
         found = [each for work in asked for each in work.standings(queue)]
-        found += [Standing(f.line, "failed") for work in asked for f in work.failed]
+        found += [
+            Standing(failure.run, "failed", failure.why, status=failure.status)
+            for work in asked
+            for failure in work.failed
+        ]
     else:
         notes = [*all_notes(args.results)]
         queue = queue_for([note.known() for note in notes])
@@ -162,7 +174,7 @@ def _show(args: argparse.Namespace) -> int:
         found = [each.standing(each.handed.get("run", name), queue) for name, each in known]
     rows = [[each.run, each.state, each.job, each.why] for each in found]
     typeset.show(typeset.Grid(["run", "state", "job", "why"], rows), Console(), "runs")
-    return 0
+    return _refused(asked)
 
 
 def _cancel(args: argparse.Namespace) -> int:
