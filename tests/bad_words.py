@@ -269,8 +269,8 @@ CASES = {
     ),
     "suite: unknown": Case(["run", "quik"], "did you mean 'quick'?"),
     "suite: one of two unknown": Case(["run", "quick", "nobody"], "no suite 'nobody'"),
-    "suite: a folder": Case(["run", "PLACE/data"], "no suite"),
-    "suite: a path upwards": Case(["run", "../../quick"], "no suite '../../quick'"),
+    "suite: a folder": Case(["run", "PLACE/data"], "ends in .toml, found none"),
+    "suite: a path upwards": Case(["run", "../../quick"], "suite ../../quick: expected a file"),
     **{
         f"run: {' '.join(words)}": Case(["run", "quick", *words], said)
         for words, said in {

@@ -156,6 +156,19 @@ def test_an_unknown_suite_lists_the_known():
         load("quik")
 
 
+@pytest.mark.parametrize("name", ["my süte.toml", "quick.toml", "mine/quick"])
+def test_a_file_that_is_not_there_is_no_mistyped_suite(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    said = f"suite {name}: expected a file that ends in .toml, found none; mend its path, or name"
+    with pytest.raises(RecipeError, match="^" + re.escape(said) + " one of .*quick"):
+        load(name)
+
+
+def test_an_included_file_that_is_not_there_is_said_to_be_a_file(tmp_path):
+    with pytest.raises(RecipeError, match=r"^suite other\.toml: expected a file"):
+        load(write(tmp_path, 'include = ["other.toml"]'))
+
+
 @pytest.mark.parametrize(
     ("dataset", "method", "metric", "value"),
     [  # read from the tables of Ye et al. (CVPR 2019)

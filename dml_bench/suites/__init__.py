@@ -69,8 +69,9 @@ def load(name: str | Path) -> Suite:
         the suite, its seeds and its included suites expanded.
 
     Raises:
-        UnknownNameError: neither a suite of the package nor a file; the message lists the suites.
-        RecipeError: the file is no TOML, or says something that means nothing.
+        UnknownNameError: no suite of the package, nor the path of a file; the message lists the
+            suites.
+        RecipeError: there is no such file, or it is no TOML, or says something that means nothing.
 
     Example:
         >>> load("quick").runs[0]["method"]
@@ -84,6 +85,11 @@ def _path(name: str | Path, beside: Path) -> Path:
     for path in (beside / f"{name}.toml", FOLDER / f"{name}.toml", Path(name)):
         if path.suffix == ".toml" and path.is_file():
             return path
+    if Path(name).suffix == ".toml" or Path(name).name != str(name):
+        raise RecipeError(
+            f"suite {name}: expected a file that ends in .toml, found none; mend its path, or name"
+            f" one of {', '.join(names())}"
+        )
     raise unknown("suite", str(name), names())
 
 
