@@ -12,13 +12,12 @@ from torch import Tensor, nn
 from dml_bench import checkpoint, dist, exchange, optimisation
 from dml_bench.data.batches import Batches
 from dml_bench.embed import embed
-from dml_bench.errors import DataError, RunError, Stopped
+from dml_bench.errors import RunError, Stopped
 from dml_bench.look import Look
-from dml_bench.methods.base import BaseMethod, Network
+from dml_bench.methods.base import BaseMethod, Network, refuse_no_number
 from dml_bench.models import Model
 from dml_bench.norms import parts
 from dml_bench.optimisation import by_step, rate
-from dml_bench.plugins import short
 from dml_bench.progress import Bar
 from dml_bench.signals import never
 from dml_bench.teacher import Teacher
@@ -37,21 +36,6 @@ def _teacher_of(model: Model, method: BaseMethod) -> Teacher | None:
 
 def _slopes(part: nn.Module) -> list[Tensor]:
     return [weight.grad for weight in part.parameters() if weight.grad is not None]
-
-
-def _refuse_no_number(loss: Any, method: str) -> None:
-    """Refuse a loss that nothing can be learned from; asks for no value, so nothing waits."""
-    if not isinstance(loss, Tensor):
-        found, do = f"a {type(loss).__name__}", "return a tensor"
-    elif loss.shape != ():
-        found, do = f"shape {tuple(loss.shape)}", "take its mean"
-    elif not (loss.requires_grad and loss.is_floating_point()):
-        found, do = "one without a gradient", "compute it from vectors"
-    else:
-        return
-    raise DataError(
-        f"{short(method)}: expected loss to return one number with a gradient, found {found}; {do}"
-    )
 
 
 def _groups(model: Model, method: BaseMethod, lr: float) -> list[dict[str, Any]]:
@@ -165,7 +149,7 @@ class Training:
     def _take_step(self, batch: Batch) -> None:
         vectors, batch = self.look(batch)
         loss = self.method.loss(vectors, batch)
-        _refuse_no_number(loss, self.recipe.method)
+        refuse_no_number(loss, self.recipe.method)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         exchange.add(_slopes(self.model))  # of the own rows

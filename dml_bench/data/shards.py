@@ -80,14 +80,16 @@ def index(pattern: str, folder: Path) -> list[Shard]:
         kept = [_kept(file, mark) for file, _, mark in jobs]
         held = [one for one in kept if one is not None]
         if len(held) < len(kept):
-            held = _completed(jobs, home, pool)
+            held = _completed(jobs, kept, home, pool)
     return [Shard(*about) for about in zip(places, marks, held, strict=True)]
 
 
 Job = tuple[Path, Place, str]
 
 
-def _completed(jobs: Sequence[Job], home: Path, pool: ThreadPoolExecutor) -> list[Contents]:
+def _completed(
+    jobs: Sequence[Job], known: Sequence[Contents | None], home: Path, pool: ThreadPoolExecutor
+) -> list[Contents]:
     """Look through the shards that no index is there of, one process at a time.
 
     Index files are read in one thread: a NumPy header is parsed as Python, and where two threads
@@ -103,7 +105,10 @@ def _completed(jobs: Sequence[Job], home: Path, pool: ThreadPoolExecutor) -> lis
 
     try:
         with writing(home), alone(home / ".lock"), Bar("indexing shards", len(jobs)) as bar:
-            kept = [_kept(file, mark) for file, _, mark in jobs]  # another may have been here
+            kept = [  # another process may have been here
+                _kept(file, mark) if one is None else one
+                for one, (file, _, mark) in zip(known, jobs, strict=True)
+            ]
             missing = [job for job, one in zip(jobs, kept, strict=True) if one is None]
             looked = pool.map(look, missing)
             whole: list[Contents] = []

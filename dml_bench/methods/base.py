@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from dml_bench.errors import RecipeError, UnknownNameError
+from dml_bench.errors import DataError, RecipeError, UnknownNameError
 from dml_bench.fields import settable
-from dml_bench.plugins import USERS
+from dml_bench.plugins import USERS, short
 from dml_bench.registry import unknown
 from dml_bench.types import Batch, Ints
 
@@ -211,3 +211,26 @@ def buffer(ids: Tensor) -> Ints:
     """Return a buffer of row numbers as an array."""
     rows: Ints = ids.cpu().to(torch.int64).numpy().copy()
     return rows
+
+
+def refuse_no_number(loss: Any, method: str) -> None:
+    """Refuse a loss that nothing can be learned from; asks for no value, so nothing waits.
+
+    Args:
+        loss: what a method returned for a batch.
+        method: its name.
+
+    Raises:
+        DataError: it is no number, or has no gradient.
+    """
+    if not isinstance(loss, Tensor):
+        found, do = f"a {type(loss).__name__}", "return a tensor"
+    elif loss.shape != ():
+        found, do = f"shape {tuple(loss.shape)}", "take its mean"
+    elif not (loss.requires_grad and loss.is_floating_point()):
+        found, do = "one without a gradient", "compute it from vectors"
+    else:
+        return
+    raise DataError(
+        f"{short(method)}: expected loss to return one number with a gradient, found {found}; {do}"
+    )
