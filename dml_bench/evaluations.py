@@ -21,6 +21,7 @@ from dml_bench import (
     store,
 )
 from dml_bench.data.share import as_trained
+from dml_bench.entries import laid_over
 from dml_bench.environment import device_of
 from dml_bench.errors import BenchError, RecipeError, StoreError
 from dml_bench.file_scores import evaluate_file, with_recalls
@@ -31,7 +32,6 @@ from dml_bench.metric_table import metric
 from dml_bench.metrics import CONVENTIONS
 from dml_bench.plugins import verify
 from dml_bench.results import finished_runs
-from dml_bench.runner import laid_over
 from dml_bench.terminal import formats, left_out, said, say, show_runs
 from dml_bench.types import Dataset, Recipe, RunResult
 

@@ -172,7 +172,7 @@ def _asked(suite: Suite, like: Container[tuple[str, str]]) -> list[Mapping[str, 
 
     if not any(map(is_like, suite.runs)):
         return []
-    from dml_bench.runner import entries  # torch, when it is used
+    from dml_bench.entries import entries  # torch, when it is used
 
     return list(filter(is_like, (entry.wanted for entry in entries(suite, {}))))
 

@@ -26,13 +26,13 @@ from dml_bench.data.addresses import unreadable
 from dml_bench.data.disk import be_room, writing
 from dml_bench.data.images import Array
 from dml_bench.data.pack import pack
+from dml_bench.entries import Entry
 from dml_bench.errors import RecipeError, RunError, StoreError
 from dml_bench.jobs.executors import Local
 from dml_bench.jobs.job import AGAIN, Job
 from dml_bench.jobs.notes import Note
 from dml_bench.jobs.processes import born, is_alive
 from dml_bench.results import finished_runs
-from dml_bench.runner import Entry
 from dml_bench.types import Split
 
 pytest.importorskip("submitit", reason="needs the extra cluster")

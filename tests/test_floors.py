@@ -89,6 +89,7 @@ FLOORS = [
         *("ledger/naming", "ledger/verdicts"),
     },
     {"recipes", "ledger/reckonings", "ledger/section"},
+    {"entries"},
     {
         "typeset",
         "pages/figures",

@@ -6,7 +6,7 @@ import pytest
 import torch
 from toys import SMALL, toy
 
-from dml_bench import bench, data, runner, suites
+from dml_bench import bench, data, entries, runner, suites
 from dml_bench.errors import BenchError, RecipeError
 from dml_bench.jobs.handover import Place, Work
 from dml_bench.results import finished_runs
@@ -124,18 +124,18 @@ def test_a_person_who_stops_a_suite_stops_all_of_it(suite, tmp_path, monkeypatch
 def test_a_setting_laid_over_beats_a_runs_own_and_an_untrained_methods_never():
     said = {"method": "invaspread", "epochs": 3, "options": {"form": "paper"}}
     over = {"epochs": 9, "options": {"temperature": 0.2}}
-    found = runner.laid_over(said, over)
+    found = entries.laid_over(said, over)
     assert found["epochs"] == 9
     assert found["options"] == {"form": "paper", "temperature": 0.2}
-    untrained = runner.laid_over({**SMALL, "method": "random"}, over)
+    untrained = entries.laid_over({**SMALL, "method": "random"}, over)
     assert not {"epochs", "weights", "augmentation"} & set(untrained)
 
 
 def test_a_width_that_is_said_for_many_is_left_out_where_there_is_no_head():
     for said in ({"method": "pixels", "head": "linear"}, {"method": "moco", "head": "none"}):
-        assert "dim" not in runner.laid_over({**said, "dim": 64}, {"dim": 32})
-        assert runner.laid_over({**said, "dim": 64}, {}, {"head", "dim"})["dim"] == 64
-    assert runner.laid_over({"method": "moco", "dim": 64}, {"dim": 32})["dim"] == 32
+        assert "dim" not in entries.laid_over({**said, "dim": 64}, {"dim": 32})
+        assert entries.laid_over({**said, "dim": 64}, {}, {"head", "dim"})["dim"] == 64
+    assert entries.laid_over({"method": "moco", "dim": 64}, {"dim": 32})["dim"] == 32
 
 
 EXPECTS = '[[run]]\nmethod = "random"\n{}\n'
@@ -178,9 +178,9 @@ def test_a_metric_that_is_not_there_is_refused_before_any_run(suite, tmp_path, n
     suite(HEAD + RUNS + f'expect = {{ nmi = 0.5, "{name}" = 0.5 }}\n')
     where = "suite mine, run 2/2: triplet_semihard: expect: "
     with pytest.raises(BenchError, match="^" + re.escape(where + said)):
-        runner.load([tmp_path / "mine.toml"], {})
+        entries.load([tmp_path / "mine.toml"], {})
 
 
 @pytest.mark.parametrize("name", suites.names())
 def test_the_packages_own_suites_are_taken_in(name):
-    assert runner.load([name], {})[0].runs
+    assert entries.load([name], {})[0].runs

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dml_bench import provenance, runner
+from dml_bench import provenance
 from dml_bench.engine import Say
+from dml_bench.entries import Entry, entries
 from dml_bench.environment import device_of
 from dml_bench.errors import BenchError
 from dml_bench.jobs import slurm
@@ -18,7 +19,7 @@ from dml_bench.jobs.standing import Known, Standing
 from dml_bench.locks import alone
 from dml_bench.progress import Bar
 from dml_bench.results import read_result
-from dml_bench.runner import Entry, Failure, Resolver, failure_of
+from dml_bench.runner import Failure, Resolver, failure_of
 from dml_bench.store import Run
 from dml_bench.suites import Suite
 from dml_bench.types import RunResult
@@ -62,7 +63,7 @@ class Work:
         self.suite, self.place, self.say = suite, place, say
         self.failed: list[Failure] = []
         self.keys: dict[int, str] = {}  # by the number of an entry, of what is finished
-        self.entries = list(self._sound(runner.entries(suite, over)))
+        self.entries = list(self._sound(entries(suite, over)))
 
     def _sound(self, entries: list[Entry]) -> list[Entry]:
         """Return the entries that make a recipe here, each recipe once; note which are finished.

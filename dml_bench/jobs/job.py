@@ -15,12 +15,13 @@ from types import FrameType
 from typing import Any
 
 from dml_bench import bench
+from dml_bench.entries import Entry
 from dml_bench.environment import device_of
 from dml_bench.errors import BenchError, RunError, Stopped, StoreError, may_pass
 from dml_bench.jobs.notes import Note
 from dml_bench.jobs.standing import last_line
 from dml_bench.loggers import logger_of
-from dml_bench.runner import Entry, Resolver, failure_of
+from dml_bench.runner import Resolver, failure_of
 from dml_bench.terminal import say
 
 AGAIN = 75

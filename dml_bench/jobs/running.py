@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from rich.console import Console
 
-from dml_bench import dist, runner, suites, typeset
+from dml_bench import dist, entries, runner, suites, typeset
 from dml_bench.actions import write_all
 from dml_bench.environment import device_of
 from dml_bench.errors import BenchError, RecipeError
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if args.executor == "process":
         device = device_of(args.device)
         over = said(args, {})
-        asked = runner.load(args.suite, over)
+        asked = entries.load(args.suite, over)
         return _tables(args, asked, (_here(args, suite, over, device) for suite in asked))
     return _elsewhere(args)
 
@@ -150,7 +150,7 @@ def _place(args: argparse.Namespace) -> Place:
 
 
 def _suites(args: argparse.Namespace) -> list[suites.Suite]:
-    return runner.load(args.suite, said(args, {}))
+    return entries.load(args.suite, said(args, {}))
 
 
 def _show(args: argparse.Namespace) -> int:
